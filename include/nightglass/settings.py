@@ -1,0 +1,42 @@
+"""Where Nightglass reads and writes, from the environment only; built where it is needed, never at import."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Settings of one process; each field is the environment variable ``NIGHTGLASS_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTGLASS_", extra="ignore")
+
+    home: Path = Field(default=Path("var"), description="holds everything that a local run writes")
+    database_url: str = Field(default="", description="results database; default: nightglass.db in home")
+    tracking_url: str = Field(default="", description="MLflow; default: mlflow.db in home")
+    nights_url: str = Field(
+        default="", description="folder or s3:// prefix of the nights; default: home/nights"
+    )
+    collections_dir: Path = Field(default=_REPOSITORY / "include" / "collections")
+    sql_dir: Path = Field(default=_REPOSITORY / "sql")
+    alert_urls: str = Field(default="", description="Apprise URLs that are told, separated by blanks")
+    ui_url: str = Field(default="http://localhost:8080", description="address of the Airflow UI in alerts")
+
+    def resolved(self) -> "Settings":
+        """Return a copy with an absolute home and every default filled in; creates nothing."""
+        home = self.home.expanduser().absolute()
+        return self.model_copy(
+            update={
+                "home": home,
+                "database_url": self.database_url or f"sqlite:///{home / 'nightglass.db'}",
+                "tracking_url": self.tracking_url or f"sqlite:///{home / 'mlflow.db'}",
+                "nights_url": (self.nights_url or (home / "nights").as_uri()).rstrip("/"),
+            }
+        )
+
+
+def read_settings() -> Settings:
+    """Read the environment and return complete settings."""
+    return Settings().resolved()
