@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from nightglass.errors import ConfigurationError
+from nightglass.settings import read_settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Severity = Literal["critical", "warning"]
@@ -38,13 +39,9 @@ class Backbone(Section):
     """Which network gives the embeddings, and from which of its stages."""
 
     name: str = Field("tf_efficientnet_lite0", description="a timm model name")
-    weights: str = Field(
-        "package", description="`package`, `timm` (its hub), or a .safetensors/.pth file or URL"
-    )
+    weights: str = Field("package", description="`package`, `timm` (its hub), or a .safetensors/.pth file or URL")
     image_size: int = Field(224, ge=32, le=1024, description="side of the square network input, pixels")
-    stages: tuple[int, ...] = Field(
-        (4,), min_length=1, description="feature stages pooled into the embedding"
-    )
+    stages: tuple[int, ...] = Field((4,), min_length=1, description="feature stages pooled into the embedding")
     patch_stages: tuple[int, ...] = Field((2, 3), min_length=1, description="stages of the patch embedding")
 
 
@@ -53,9 +50,7 @@ class DetectorOptions(Section):
 
     backbone: Backbone = Backbone()
     num_neighbors: int = Field(3, ge=1, le=50)
-    false_alarm_rate: float = Field(
-        0.01, gt=0, lt=0.5, description="aim of the image threshold on good images"
-    )
+    false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="aim of the image threshold on good images")
     max_bank_images: int = Field(20_000, ge=10)
     patch_bank_size: int = Field(20_000, ge=100)
     seed: int = 0
@@ -78,9 +73,7 @@ class Validation(Section):
 
     min_images: int = Field(1, ge=0)
     min_images_severity: Severity = "critical"
-    usual_count_ratio: tuple[float, float] = Field(
-        (0.5, 2.0), description="against the median of recent nights"
-    )
+    usual_count_ratio: tuple[float, float] = Field((0.5, 2.0), description="against the median of recent nights")
     usual_count_severity: Severity = "warning"
     formats: tuple[str, ...] = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")
     formats_severity: Severity = "warning"
@@ -104,9 +97,7 @@ class Drift(Section):
     bins: int = Field(10, ge=2, le=50)
     watch_psi: float = Field(0.1, gt=0)
     retrain_psi: float = Field(0.2, gt=0)
-    watch_separability: Share = Field(
-        0.3, description="embedding drift: 2*AUC-1 of tonight against reference"
-    )
+    watch_separability: Share = Field(0.3, description="embedding drift: 2*AUC-1 of tonight against reference")
     retrain_separability: Share = 0.5
     sample_size: int = Field(500, ge=20, le=5000, description="images of each side in the embedding test")
 
@@ -127,9 +118,7 @@ class DecisionOptions(Section):
 class Alerts(Section):
     """Who is told; the addresses themselves are secrets and stay out of this file."""
 
-    connection: str | None = Field(
-        None, description="Airflow connection whose URI or extra.urls is an Apprise URL"
-    )
+    connection: str | None = Field(None, description="Airflow connection whose URI or extra.urls is an Apprise URL")
     on: tuple[Literal["retrain", "hold", "watch", "failure"], ...] = ("retrain", "hold", "failure")
 
 
@@ -138,7 +127,9 @@ class Collection(Section):
 
     name: str
     description: str = ""
-    images: str = Field(description="folder or s3:// URL of a night, with {night} where its date goes")
+    images: str = Field(
+        description="folder or s3:// URL of a night, with {night} where its date goes; ${NIGHTGLASS_HOME} is filled in"
+    )
     connection: str | None = Field(None, description="Airflow connection with the store's credentials")
     suffixes: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp")
     schedule: str | None = Field("0 2 * * *", description="cron; null: only by hand")
@@ -190,8 +181,9 @@ class Collection(Section):
         return self.model or f"nightglass-{self.name}"
 
     def night_url(self, night: str) -> str:
-        """Return the address of the images of ``night`` (``YYYY-MM-DD``)."""
-        return self.images.replace("{night}", night)
+        """Return the address of the images of ``night`` (``YYYY-MM-DD``), with ``${NIGHTGLASS_HOME}`` filled in."""
+        home = str(read_settings().home)
+        return self.images.replace("${NIGHTGLASS_HOME}", home).replace("{night}", night)
 
 
 def default_collection(name: str = "adhoc") -> Collection:
@@ -233,9 +225,7 @@ def _describe(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         known = list(_known_keys(Collection, problem["loc"][:-1]))
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-        return f"unknown key '{where}'" + (
-            f", did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
-        )
+        return f"unknown key '{where}'" + (f", did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}")
     if problem["type"] == "missing":
         return f"missing key '{where}'"
     message = str(problem["msg"]).removeprefix("Value error, ")

@@ -16,9 +16,7 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("var"), description="holds everything that a local run writes")
     database_url: str = Field(default="", description="results database; default: nightglass.db in home")
     tracking_url: str = Field(default="", description="MLflow; default: mlflow.db in home")
-    nights_url: str = Field(
-        default="", description="folder or s3:// prefix of the nights; default: home/nights"
-    )
+    nights_url: str = Field(default="", description="folder or s3:// prefix of the nights; default: home/nights")
     collections_dir: Path = Field(default=_REPOSITORY / "include" / "collections")
     sql_dir: Path = Field(default=_REPOSITORY / "sql")
     alert_urls: str = Field(default="", description="Apprise URLs that are told, separated by blanks")

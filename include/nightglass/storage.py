@@ -155,9 +155,7 @@ def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     try:
         fs, root = fsspec.core.url_to_fs(text, **options)
     except (ValueError, ImportError) as error:
-        raise InputError(
-            f"{shown}: expected a folder, file:// or s3:// address, got {_one_line(error)}"
-        ) from error
+        raise InputError(f"{shown}: expected a folder, file:// or s3:// address, got {_one_line(error)}") from error
     return Folder(fs, str(root).rstrip("/") or "/", shown)
 
 

@@ -1,0 +1,64 @@
+"""What the commands share: options, progress on stderr, results on stdout."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from nightglass.collections import Collection, default_collection, read_collection
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+collection_option = click.option(
+    "--collection",
+    "collection_file",
+    type=click.Path(path_type=Path),
+    help="YAML file of a collection; without it every setting has its default.",
+)
+
+
+def choose_collection(path: Path | None) -> Collection:
+    """Read the collection's file, or return the defaults."""
+    return default_collection() if path is None else read_collection(path)
+
+
+class ProgressBars:
+    """One bar a stage on stderr; silent where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` images are through ``stage``."""
+        if stage != self._stage or self._bar is None:
+            self.close()
+            self._stage = stage
+            self._bar = tqdm(total=total, desc=stage, unit="image", file=sys.stderr, disable=None)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextmanager
+def showing_progress() -> Iterator[ProgressBars]:
+    """Give progress bars, and keep whatever libraries print off stdout meanwhile."""
+    bars = ProgressBars()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield bars
+    finally:
+        bars.close()
+
+
+def print_result(result: dict[str, Any], *, as_json: bool, tell: Callable[[dict[str, Any]], str]) -> None:
+    """Print ``result`` as JSON, or as the text that ``tell`` makes of it."""
+    click.echo(json.dumps(result) if as_json else tell(result))

@@ -1,0 +1,27 @@
+"""``nightglass report``."""
+
+from pathlib import Path
+
+import click
+
+from nightglass.cli.common import json_option, print_result, showing_progress
+
+
+@click.command()
+@click.option("--scores", required=True, help="Folder or s3:// address that `nightglass score` wrote.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="HTML file to write.")
+@json_option
+def report(*, scores: str, out: Path, as_json: bool) -> None:
+    """Make one self-contained HTML file of a folder of scores."""
+    from nightglass.night.report import render_report
+    from nightglass.storage import open_folder
+
+    with showing_progress():
+        html = render_report(open_folder(scores)).encode()
+        target = open_folder(out.absolute().parent)
+        target.write_bytes(out.name, html)
+    print_result(
+        {"report": str(out), "size_bytes": len(html)},
+        as_json=as_json,
+        tell=lambda result: f"report: {result['report']} ({result['size_bytes'] / 1e6:.1f} MB)",
+    )

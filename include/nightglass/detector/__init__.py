@@ -1,0 +1,1 @@
+"""The detector: backbone + memory bank + calibration; what is fitted, saved, registered and promoted."""

@@ -1,0 +1,78 @@
+"""What a fitted detector is, and how it scores."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nightglass.collections import DetectorOptions
+from nightglass.detector.backends import Backend, OpenVINOBackend
+from nightglass.detector.calibration import Calibration
+from nightglass.detector.memory_bank import MemoryBank, Standardization
+from nightglass.detector.night_space import project
+from nightglass.detector.patch_bank import PatchBank
+from nightglass.night.drift import ReferenceStatistic
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a batch of N images.
+
+    ``nearest_rows (N, num_neighbors)`` are rows of the memory bank, ``projected (N, 128)`` goes into the night's
+    index.
+    """
+
+    image_score: NDArray[np.float64]
+    is_anomalous: NDArray[np.bool_]
+    nearest_rows: NDArray[np.int64]
+    nearest_distances: Floats
+    projected: Floats
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What drift is measured against: statistics by name, and projected embeddings ``(M, 128)`` of good images."""
+
+    statistics: dict[str, ReferenceStatistic]
+    embeddings: Floats
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector as it was fitted; ``bank_images`` has ``path``, ``sha256`` and ``thumbnail`` per bank row."""
+
+    options: DetectorOptions
+    standardization: Standardization
+    bank: MemoryBank
+    calibration: Calibration
+    patch_bank: PatchBank
+    reference: Reference
+    bank_images: pa.Table
+    data_version: str
+    fingerprint: str
+    network_path: Path
+
+    def open_backend(self, workers: int) -> Backend:
+        """Load the network for ``workers`` threads."""
+        faiss.omp_set_num_threads(1)  # the workers are the parallelism
+        return OpenVINOBackend(self.network_path, workers)
+
+    @cached_property
+    def bank_paths(self) -> list[str]:
+        """Paths of the bank's images, by row."""
+        paths: list[str] = self.bank_images.column("path").to_pylist()
+        return paths
+
+    def score(self, embeddings: Floats) -> Scores:
+        """Score ``embeddings (N, D)`` as the backend gives them."""
+        standardized = self.standardization.apply(embeddings)
+        distances, rows = self.bank.search(standardized, self.options.num_neighbors)
+        image_score = self.calibration.score(distances.mean(axis=1))
+        is_anomalous = image_score >= self.calibration.image_threshold
+        return Scores(image_score, is_anomalous, rows, distances, project(standardized))

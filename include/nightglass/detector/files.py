@@ -1,0 +1,145 @@
+"""A detector as a folder: plain data files only, each with its sha256 in ``detector.json``; nothing is a pickle."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.numpy import load_file, save_file
+
+from nightglass import __version__
+from nightglass.collections import DetectorOptions
+from nightglass.detector.calibration import Calibration
+from nightglass.detector.detector import Detector, Reference
+from nightglass.detector.memory_bank import MemoryBank, Standardization
+from nightglass.detector.patch_bank import PatchBank
+from nightglass.errors import ModelError
+from nightglass.night.drift import ReferenceStatistic
+
+FORMAT_VERSION = 1
+DESCRIPTION = "detector.json"
+NETWORK = "network.xml"
+_BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
+    "bank.faiss",
+    "patch_bank.faiss",
+    "arrays.safetensors",
+    "bank_images.parquet",
+)
+# Derived from the weights, and its layer names differ from run to run: not part of the detector's identity.
+_DERIVED = {NETWORK, "network.bin"}
+
+
+class Description(BaseModel):
+    """The content of ``detector.json``; without any time, so that the same fit gives the same file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    nightglass_version: str = __version__
+    options: DetectorOptions
+    calibration: Calibration
+    usual_patch_distance: float
+    reference_statistics: dict[str, ReferenceStatistic]
+    data_version: str
+    num_bank_images: int
+    files: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 of everything that decides the scores; equal detectors have equal ones."""
+        content = self.model_dump(mode="json", exclude={"nightglass_version"})
+        content["files"] = {name: sha for name, sha in self.files.items() if name not in _DERIVED}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def save_detector_files(detector: Detector, folder: Path) -> Description:
+    """Write ``detector`` into ``folder``, where the network's files already are, and describe it."""
+    detector.bank.save(folder / _BANK)
+    detector.patch_bank.bank.save(folder / _PATCH_BANK)
+    arrays = {
+        "mean": detector.standardization.mean,
+        "std": detector.standardization.std,
+        "patch_mean": detector.patch_bank.standardization.mean,
+        "patch_std": detector.patch_bank.standardization.std,
+        "reference_embeddings": detector.reference.embeddings,
+    }
+    save_file({name: np.ascontiguousarray(values) for name, values in arrays.items()}, folder / _ARRAYS)
+    pq.write_table(detector.bank_images, folder / _BANK_IMAGES, compression="zstd")
+    description = Description(
+        options=detector.options,
+        calibration=detector.calibration,
+        usual_patch_distance=detector.patch_bank.usual_distance,
+        reference_statistics=detector.reference.statistics,
+        data_version=detector.data_version,
+        num_bank_images=len(detector.bank),
+        files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != DESCRIPTION},
+    )
+    text = json.dumps(description.model_dump(mode="json"), indent=2, sort_keys=True)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    return description
+
+
+def read_description(folder: Path) -> Description:
+    """Read ``detector.json``.
+
+    Raises:
+        ModelError: The folder holds no detector, or one of another format version.
+    """
+    path = folder / DESCRIPTION
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}: expected a detector folder with {DESCRIPTION}, got none") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: expected a readable JSON file, got {type(error).__name__}") from error
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{path}: expected detector format {FORMAT_VERSION}, got {version!r}; fit it again")
+    try:
+        return Description.model_validate(raw)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ModelError(f"{path}: {where}: {problem['msg']}") from error
+
+
+def load_detector(folder: Path) -> Detector:
+    """Load a detector and check that its files are the ones that were written.
+
+    Raises:
+        ModelError: A file is missing, damaged, or of another version.
+    """
+    description = read_description(folder)
+    for name, expected in description.files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise ModelError(f"{folder}: expected the file '{name}' of the detector, got nothing there")
+        if _sha256(path) != expected:
+            raise ModelError(f"{path}: expected the content that was fitted, got another sha256; copy it again")
+    arrays = load_file(folder / _ARRAYS)
+    bank_images: pa.Table = pq.read_table(folder / _BANK_IMAGES)
+    return Detector(
+        options=description.options,
+        standardization=Standardization(arrays["mean"], arrays["std"]),
+        bank=MemoryBank.load(folder / _BANK),
+        calibration=description.calibration,
+        patch_bank=PatchBank(
+            Standardization(arrays["patch_mean"], arrays["patch_std"]),
+            MemoryBank.load(folder / _PATCH_BANK),
+            description.usual_patch_distance,
+        ),
+        reference=Reference(description.reference_statistics, arrays["reference_embeddings"]),
+        bank_images=bank_images,
+        data_version=description.data_version,
+        fingerprint=description.fingerprint,
+        network_path=folder / NETWORK,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

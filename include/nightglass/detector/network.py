@@ -1,0 +1,106 @@
+"""The exported network: from 8-bit images to embeddings, patch embeddings and image statistics.
+
+Preprocessing and the image statistics are part of the network, so that every backend computes them alike.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+
+from nightglass.collections import Backbone
+from nightglass.detector.backbone import load_backbone
+from nightglass.errors import InputError
+
+#: Columns of the network's statistics output, in order.
+STATISTICS = ("brightness", "contrast", "sharpness", "colourfulness")
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+class EmbeddingNetwork(nn.Module):
+    """Images ``(N, S, S, 3)`` uint8 RGB to embedding ``(N, D)``, statistics ``(N, 4)``, patches ``(N, C, h, w)``."""
+
+    mean: Tensor
+    std: Tensor
+    luma: Tensor
+    laplacian: Tensor
+
+    def __init__(self, options: Backbone) -> None:
+        super().__init__()
+        self.backbone = load_backbone(options)
+        count = len(self.backbone.feature_info)  # type: ignore[arg-type]
+        used = sorted({*options.stages, *options.patch_stages})
+        if used[-1] >= count or used[0] < 0:
+            raise InputError(f"backbone: expected stages 0 to {count - 1} of '{options.name}', got {used}")
+        self.used = used
+        self.stages = [used.index(stage) for stage in options.stages]
+        self.patch_stages = [used.index(stage) for stage in options.patch_stages]
+        config = self.backbone.pretrained_cfg
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]
+        self.register_buffer("luma", torch.tensor(_LUMA).view(1, 3, 1, 1))
+        kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+        self.register_buffer("laplacian", kernel.view(1, 1, 3, 3))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return embedding, statistics and patch embedding of a batch."""
+        pixels = images.permute(0, 3, 1, 2).float()
+        features = self.backbone.forward_intermediates(  # type: ignore[operator]
+            (pixels - self.mean) / self.std, indices=self.used, intermediates_only=True
+        )
+        embedding = torch.cat([_pool(features[stage]) for stage in self.stages], dim=1)
+        return embedding, self.measure(pixels), _patches([features[stage] for stage in self.patch_stages])
+
+    def measure(self, pixels: Tensor) -> Tensor:
+        """Return the image statistics ``(N, 4)`` of pixels ``(N, 3, S, S)`` in 0..255.
+
+        Brightness and contrast are mean and standard deviation of the luma; sharpness is the standard deviation
+        of its Laplacian (its variance is Pech-Pacheco et al. 2000); colourfulness is Hasler & Süsstrunk 2003.
+        """
+        luma = (pixels * self.luma).sum(1, keepdim=True)
+        edges = F.conv2d(luma, self.laplacian)
+        red, green, blue = pixels[:, 0], pixels[:, 1], pixels[:, 2]
+        red_green = red - green
+        yellow_blue = (red + green) / 2 - blue
+        spread = (_variance(red_green) + _variance(yellow_blue)).sqrt()
+        offset = (red_green.mean((1, 2)) ** 2 + yellow_blue.mean((1, 2)) ** 2).sqrt()
+        columns = [
+            luma.mean((1, 2, 3)),
+            _variance(luma[:, 0]).sqrt(),
+            _variance(edges[:, 0]).sqrt(),
+            spread + 0.3 * offset,
+        ]
+        return torch.stack(columns, dim=1)
+
+
+def export_openvino(network: EmbeddingNetwork, image_size: int, path: Path) -> None:
+    """Write the network as OpenVINO files ``path`` (.xml) and its .bin, for any batch size, in full precision."""
+    import openvino as ov
+
+    example = torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        model = ov.convert_model(network, example_input=example, input=[-1, image_size, image_size, 3])
+    for output, name in zip(model.outputs, ("embedding", "statistics", "patches"), strict=True):
+        output.get_tensor().set_names({name})
+    ov.save_model(model, path, compress_to_fp16=False)
+
+
+def _variance(values: Tensor) -> Tensor:
+    """Population variance of ``(N, H, W)`` per image, from centred values so that flat images give 0."""
+    centred = values - values.mean((1, 2), keepdim=True)
+    return (centred**2).mean((1, 2))
+
+
+def _pool(features: Tensor) -> Tensor:
+    """Average, standard deviation and maximum over places: ``(N, C, h, w)`` to ``(N, 3C)``."""
+    average = features.mean((2, 3))
+    centred = features - average[:, :, None, None]
+    return torch.cat([average, (centred**2).mean((2, 3)).sqrt(), features.amax((2, 3))], dim=1)
+
+
+def _patches(features: list[Tensor]) -> Tensor:
+    """Local averages of some stages, brought to the finest stage's grid (PatchCore, Roth et al. 2022)."""
+    size = features[0].shape[2:]
+    smooth = [F.avg_pool2d(stage, 3, stride=1, padding=1) for stage in features]
+    return torch.cat([smooth[0], *(F.interpolate(s, size=size, mode="bilinear") for s in smooth[1:])], dim=1)

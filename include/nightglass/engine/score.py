@@ -1,0 +1,162 @@
+"""Score a folder: all at once for the command line, or step by step for the tasks of a night."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nightglass.collections import Collection
+from nightglass.detector.detector import Detector
+from nightglass.engine.merge import merge_shards
+from nightglass.engine.pipeline import Pipeline
+from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
+from nightglass.engine.stage_times import StageTimes
+from nightglass.engine.top_anomalies import describe_top_anomalies
+from nightglass.errors import InputError
+from nightglass.images.manifest import Manifest, build_manifest, write_manifest
+from nightglass.storage import Folder
+
+Progress = Callable[[str, int, int], None]  # stage, images done, images in all
+SUMMARY_NAME, TOP_NAME = "summary.json", "top_anomalies.json"
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A folder to score: where it is, with what, and where the results go."""
+
+    images: Folder
+    out: Folder
+    detector: Detector
+    model: str
+    collection: Collection
+    workers: int
+    top_k: int
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
+    """Score every image of the folder and return the summary; a killed run goes on at its first missing shard.
+
+    Raises:
+        InputError: The folder does not exist, holds no image, or contains the output folder.
+        StorageError: A store does not answer or refuses.
+    """
+    start = time.perf_counter()
+    check_output(job.images, job.out)
+    with job.times.measure("list"):
+        manifest = build_manifest(
+            job.images,
+            job.collection.suffixes,
+            job.collection.scoring,
+            workers=job.workers,
+            progress=lambda done, total: progress("list", done, total),
+        )
+    write_manifest(manifest, job.out)
+    shards = plan_shards(len(manifest), job.collection.scoring.shard_size)
+    score_shards(job, manifest, shards, progress)
+    summary = finish_scores(job, manifest, shards, started_at=start)
+    remove_shards(job.out)
+    return summary
+
+
+def score_shards(job: ScoreJob, manifest: Manifest, shards: Sequence[Shard], progress: Progress) -> None:
+    """Score those of ``shards`` that have no finished file yet; the network is loaded only when one is missing."""
+    target = shards_folder(job.out, score_key(manifest, job.detector, job.collection.scoring))
+    finished = set(target.names())
+    done, total = 0, sum(shard.stop - shard.start for shard in shards)
+
+    def count(images: int) -> None:
+        nonlocal done
+        done += images
+        progress("score", done, total)
+
+    with ExitStack() as stack:
+        pipeline: Pipeline | None = None
+        for shard in shards:
+            if shard.name in finished:
+                count(shard.stop - shard.start)
+                continue
+            pipeline = pipeline or stack.enter_context(open_pipeline(job))
+            score_shard(shard, manifest, job.detector, pipeline, target, job.times, count)
+
+
+def open_pipeline(job: ScoreJob) -> Pipeline:
+    """Load the detector's network and open a pipeline on the images."""
+    with job.times.measure("load"):
+        backend = job.detector.open_backend(job.workers)
+    size = job.detector.options.backbone.image_size
+    return Pipeline(job.images, backend, size, job.collection.scoring, workers=job.workers, times=job.times)
+
+
+def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, started_at: float) -> dict[str, Any]:
+    """Merge the shards, describe the top-k and write the summary last; return the summary.
+
+    Args:
+        job: What is scored.
+        manifest: Its manifest.
+        shards: All shards; each has its file.
+        started_at: `time.perf_counter` of the start, for the summary's seconds.
+    """
+    key = score_key(manifest, job.detector, job.collection.scoring)
+    source = shards_folder(job.out, key)
+    with job.times.measure("merge"):
+        merged = merge_shards(shards, source, job.out, job.top_k)
+    with job.times.measure("explain"):
+        wanted = {image.path for image in merged.top}
+        rows = {row.path: row for row in manifest.image_rows() if row.path in wanted}
+        top = describe_top_anomalies(
+            merged.top,
+            rows,
+            job.images,
+            job.out,
+            job.detector,
+            job.detector.open_backend(1),
+            job.collection.scoring,
+        )
+    listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
+    job.out.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
+    seconds = time.perf_counter() - started_at
+    summary = {
+        "collection": job.collection.name,
+        "images": len(manifest),
+        "ignored": manifest.ignored,
+        "scored": merged.scored,
+        "quarantined": merged.quarantined,
+        "anomalous": merged.anomalous,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(len(manifest) / seconds, 1),
+        "stage_seconds": job.times.seconds(),
+        "workers": job.workers,
+        "image_threshold": job.detector.calibration.image_threshold,
+        "false_alarm_rate": job.detector.calibration.false_alarm_rate,
+        "num_neighbors": job.detector.options.num_neighbors,
+        "model": job.model,
+        "model_version": job.detector.fingerprint[:12],
+        "data_version": manifest.data_version,
+        "images_url": job.images.url,
+        "score_key": key,
+        "top_k": job.top_k,
+    }
+    job.out.write_bytes(SUMMARY_NAME, json.dumps(summary, indent=1).encode())
+    return summary
+
+
+def remove_shards(out: Folder) -> None:
+    """Remove the shards and what killed writers left; only when nobody writes into ``out``."""
+    out.remove(".shards")
+    for name in out.names():
+        if name.startswith(".writing-"):
+            out.remove(name)
+
+
+def check_output(images: Folder, out: Folder) -> None:
+    """Raise InputError when the results would land among the images."""
+    if not (images.is_local and out.is_local):
+        same = images.fs.protocol == out.fs.protocol and (out.root + "/").startswith(images.root + "/")
+    else:
+        same = Path(out.root).resolve().is_relative_to(Path(images.root).resolve())
+    if same:
+        raise InputError(f"--out: expected a folder outside of the images, got {out.url} inside {images.url}")

@@ -1,0 +1,147 @@
+"""Score a folder in shards: each becomes one Parquet file, whole or not at all, so that a killed run resumes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from nightglass.collections import Scoring
+from nightglass.detector.detector import Detector
+from nightglass.detector.night_space import DIMENSIONS
+from nightglass.engine.pipeline import EmbeddedBatch, Pipeline
+from nightglass.engine.stage_times import StageTimes
+from nightglass.images.manifest import Manifest
+from nightglass.storage import Folder
+
+MAX_SHARDS = 256
+VECTOR_BYTES = DIMENSIONS * 2
+#: Columns of scores.parquet.
+SCORE_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("path", pa.string()),
+    ("sha256", pa.string()),
+    ("image_score", pa.float64()),
+    ("is_anomalous", pa.bool_()),
+    ("nearest_path", pa.string()),
+    ("nearest_distance", pa.float64()),
+    ("brightness", pa.float64()),
+    ("contrast", pa.float64()),
+    ("sharpness", pa.float64()),
+    ("colourfulness", pa.float64()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+]
+QUARANTINE_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("path", pa.string()),
+    ("reason", pa.string()),
+    ("detail", pa.string()),
+]
+#: A shard's file holds both kinds of rows: a row with a reason is quarantined and has no score.
+SHARD_SCHEMA = pa.schema(
+    [*SCORE_FIELDS, ("vector", pa.binary(VECTOR_BYTES)), *QUARANTINE_FIELDS[1:]],
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows ``start`` to ``stop`` of the manifest."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """File name of the shard's scores."""
+        return f"{self.number:05d}.parquet"
+
+
+def plan_shards(num_images: int, shard_size: int) -> list[Shard]:
+    """Cut ``num_images`` rows into at most 256 shards, as Airflow maps a task for each."""
+    size = max(shard_size, -(-num_images // MAX_SHARDS))
+    starts = range(0, num_images, size)
+    return [Shard(number, start, min(start + size, num_images)) for number, start in enumerate(starts)]
+
+
+def score_key(manifest: Manifest, detector: Detector, options: Scoring) -> str:
+    """Return what the scores depend on, as one sha256: a finished shard with another key is of no use."""
+    parts = [
+        manifest.data_version,
+        detector.fingerprint,
+        options.model_dump(include={"shard_size", "batch_size", "max_pixels", "max_file_bytes", "suffix_mismatch"}),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def shards_folder(out: Folder, key: str) -> Folder:
+    """Return the folder of the finished shards of the run with this `score_key`."""
+    return out.child(f".shards/{key[:16]}")
+
+
+def score_shard(
+    shard: Shard,
+    manifest: Manifest,
+    detector: Detector,
+    pipeline: Pipeline,
+    target: Folder,
+    times: StageTimes,
+    progress: Callable[[int], None] | None = None,
+) -> pa.Table:
+    """Score the images of ``shard`` and write its file into ``target``; return what was written.
+
+    Args:
+        shard: Which rows of the manifest.
+        manifest: The images.
+        detector: What scores them.
+        pipeline: Open on the images' folder, with the detector's backend.
+        target: Folder of the shards.
+        times: Where busy times are added.
+        progress: Called with the number of images of every finished batch.
+    """
+    part = manifest.table.slice(shard.start, shard.stop - shard.start)
+    listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
+    sizes = {row["path"]: (row["width"], row["height"]) for row in listed}
+    rows = [{key: row[key] for key in ("path", "reason", "detail")} for row in listed if row["reason"]]
+    if progress:
+        progress(len(rows))
+    for batch in pipeline.embed(manifest.image_rows(shard.start, shard.stop)):
+        with times.measure("search"):
+            rows.extend(_score_batch(batch, detector, sizes))
+        if progress:
+            progress(len(batch.rows) + len(batch.quarantined))
+    with times.measure("write"):
+        rows.sort(key=lambda row: row["path"].encode())
+        table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
+        target.write_table(shard.name, table)
+    return table
+
+
+def _score_batch(
+    batch: EmbeddedBatch, detector: Detector, sizes: dict[str, tuple[int, int]]
+) -> Iterator[dict[str, object]]:
+    for row, error in batch.quarantined:
+        yield {"path": row.path, "reason": str(error.reason), "detail": error.detail}
+    if not batch.rows:
+        return
+    scores = detector.score(batch.embedded.embedding)
+    vectors = scores.projected.astype(np.float16)
+    for i, row in enumerate(batch.rows):
+        brightness, contrast, sharpness, colourfulness = map(float, batch.embedded.statistics[i])
+        width, height = sizes[row.path]
+        yield {
+            "path": row.path,
+            "sha256": row.sha256,
+            "image_score": float(scores.image_score[i]),
+            "is_anomalous": bool(scores.is_anomalous[i]),
+            "nearest_path": detector.bank_paths[int(scores.nearest_rows[i, 0])],
+            "nearest_distance": float(scores.nearest_distances[i, 0]),
+            "brightness": brightness,
+            "contrast": contrast,
+            "sharpness": sharpness,
+            "colourfulness": colourfulness,
+            "width": width,
+            "height": height,
+            "vector": vectors[i].tobytes(),
+        }

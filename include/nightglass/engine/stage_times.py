@@ -1,0 +1,36 @@
+"""How long each stage was busy, summed over its threads: what limits a run."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StageTimes:
+    """Busy seconds per stage; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the wall time of the block to ``stage``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - start
+            with self._lock:
+                self._seconds[stage] = self._seconds.get(stage, 0.0) + elapsed
+
+    def seconds(self) -> dict[str, float]:
+        """Return the busy seconds per stage, rounded to milliseconds."""
+        with self._lock:
+            return {stage: round(seconds, 3) for stage, seconds in sorted(self._seconds.items())}
+
+
+def count_workers() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))

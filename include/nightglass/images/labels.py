@@ -1,0 +1,35 @@
+"""Labels of images: a CSV ``path,label`` with the label ``defect`` or ``normal``."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+from nightglass.errors import InputError
+
+Label = Literal["defect", "normal"]
+_LABELS: dict[str, Label] = {"defect": "defect", "normal": "normal"}
+
+
+def read_labels(path: Path) -> dict[str, Label]:
+    """Return the label of each path.
+
+    Raises:
+        InputError: The file is missing, has another header, an unknown label, or two labels for one path.
+    """
+    labels: dict[str, Label] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames is None or not {"path", "label"} <= set(reader.fieldnames):
+                got = ",".join(reader.fieldnames or []) or "an empty file"
+                raise InputError(f"{path}: expected the header path,label, got {got[:100]}")
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                name, label = row["path"], _LABELS.get(row["label"])
+                if label is None:
+                    raise InputError(f"{where}: expected the label defect or normal, got {row['label']!r}")
+                if labels.setdefault(name, label) != label:
+                    raise InputError(f"{where}: expected one label a path, got a second one for {name!r}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: expected a readable CSV file with path,label, got {error}") from error
+    return labels

@@ -1,0 +1,174 @@
+"""The manifest of a folder: every image with its size, sha256 and header facts.
+
+The manifest's own sha256 is the data version: the same paths with the same contents have the same one.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightglass.collections import Scoring
+from nightglass.errors import InputError
+from nightglass.images.decoding import decode_rgb, let_limits_decide, read_header
+from nightglass.images.listing import ListedImage, list_images
+from nightglass.images.quarantine import QuarantinedError, QuarantineReason
+from nightglass.images.reading import ImageRow, limits_of, read_image
+from nightglass.storage import Folder
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("raw_path", pa.binary()),
+        ("size_bytes", pa.int64()),
+        ("modified_at", pa.timestamp("us", tz="UTC")),
+        ("sha256", pa.string()),
+        ("format", pa.string()),
+        ("mode", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("brightness", pa.float64()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+MANIFEST_NAME = "manifest.parquet"
+_BRIGHTNESS_SAMPLE = 256
+_REMOTE_READERS = 16
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The images of a folder in the order of their paths; ``ignored`` counts the files that are no images."""
+
+    table: pa.Table
+    ignored: int
+    data_version: str
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def image_rows(self, start: int = 0, stop: int | None = None) -> list[ImageRow]:
+        """Return rows ``start`` to ``stop`` that are not quarantined."""
+        part = self.table.slice(start, None if stop is None else stop - start)
+        part = part.filter(pc.is_null(part["reason"]))
+        columns = [part[name].to_pylist() for name in ("path", "raw_path", "size_bytes", "sha256")]
+        return [
+            ImageRow(path, path if raw is None else os.fsdecode(raw), size_bytes, sha256)
+            for path, raw, size_bytes, sha256 in zip(*columns, strict=True)
+        ]
+
+
+def build_manifest(
+    folder: Folder,
+    suffixes: tuple[str, ...],
+    options: Scoring,
+    *,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """List ``folder`` and read every image once for its sha256 and header facts.
+
+    Args:
+        folder: The images.
+        suffixes: Which names count as images, lower case.
+        options: Limits on what is read.
+        workers: Threads that read; remote stores get more.
+        progress: Called with images done and in all.
+
+    Raises:
+        InputError: The folder does not exist or holds no image.
+    """
+    let_limits_decide()
+    listing = list_images(folder, suffixes)
+    total = len(listing.images)
+    if not total:
+        known = ", ".join(suffixes)
+        raise InputError(f"{folder.url}: expected images ({known}), got none and {listing.ignored} other files")
+    step = max(1, total // _BRIGHTNESS_SAMPLE)
+    inspect = _Inspector(folder, options)
+    digest = hashlib.sha256()
+    batches: list[pa.RecordBatch] = []
+    readers = workers if folder.is_local else _REMOTE_READERS
+    with ThreadPoolExecutor(readers, thread_name_prefix="list") as pool:
+        for start in range(0, total, _CHUNK):
+            chunk = listing.images[start : start + _CHUNK]
+            sampled = [(start + offset) % step == 0 for offset in range(len(chunk))]
+            rows = list(pool.map(inspect, chunk, sampled))
+            for row in rows:
+                digest.update(f"{row['path']}\0{row['size_bytes']}\0{row.get('sha256') or ''}\n".encode())
+            batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+            if progress:
+                progress(start + len(chunk), total)
+    return Manifest(pa.Table.from_batches(batches, SCHEMA), listing.ignored, digest.hexdigest())
+
+
+def read_manifest(folder: Folder) -> Manifest:
+    """Read the manifest that `write_manifest` put into a score folder."""
+    table = folder.read_table(MANIFEST_NAME)
+    facts = table.schema.metadata or {}
+    return Manifest(table.replace_schema_metadata(None), int(facts[b"ignored"]), facts[b"data_version"].decode())
+
+
+def write_manifest(manifest: Manifest, folder: Folder) -> None:
+    """Write the manifest into a score folder."""
+    facts = {"ignored": str(manifest.ignored), "data_version": manifest.data_version}
+    folder.write_table(MANIFEST_NAME, manifest.table.replace_schema_metadata(facts))
+
+
+class _Inspector:
+    """Reads one listed image and tells its row of the manifest."""
+
+    def __init__(self, folder: Folder, options: Scoring) -> None:
+        self._folder = folder
+        self._max_file_bytes = options.max_file_bytes
+        self._limits = limits_of(options)
+
+    def __call__(self, image: ListedImage, measure_brightness: bool) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "path": image.path,
+            "raw_path": image.raw_path,
+            "size_bytes": image.size_bytes,
+            "modified_at": image.modified_at,
+        }
+        try:
+            if image.reason is not None:
+                raise QuarantinedError(image.reason, image.detail)
+            data = self._read(image, row)
+            row["size_bytes"] = len(data)
+            row["sha256"] = hashlib.sha256(data).hexdigest()
+            header = read_header(data, image.name_on_disk, self._limits)
+            row |= {
+                "format": header.format,
+                "mode": header.mode,
+                "width": header.width,
+                "height": header.height,
+            }
+            if measure_brightness:
+                row["brightness"] = float(decode_rgb(data, image.name_on_disk, self._limits, 64).mean())
+        except QuarantinedError as error:
+            row |= {"reason": str(error.reason), "detail": error.detail}
+        return row
+
+    def _read(self, image: ListedImage, row: dict[str, Any]) -> bytes:
+        try:
+            if image.size_bytes > self._max_file_bytes:
+                raise QuarantinedError(QuarantineReason.TOO_LARGE_FILE, f"more than {self._max_file_bytes} bytes")
+            return read_image(self._folder, image.name_on_disk, self._max_file_bytes)
+        except QuarantinedError as error:
+            if error.reason is QuarantineReason.TOO_LARGE_FILE:
+                row["sha256"] = self._hash_in_pieces(image.name_on_disk)
+            raise
+
+    def _hash_in_pieces(self, name: str) -> str:
+        digest = hashlib.sha256()
+        with self._folder.open_read(name) as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()

@@ -1,0 +1,188 @@
+"""One night, step by step: what the tasks of the nightly DAG call, in this order.
+
+`reason_to_wait` and `list_night`, `validate_night`, `score_night_shard` (one call a shard), `assess_night`,
+`publish_night`. Each step reads what the one before left in the night's folder, so any of them can run again.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from nightglass.engine.merge import SCORES_NAME
+from nightglass.engine.score import SUMMARY_NAME, TOP_NAME, finish_scores, score_shards
+from nightglass.engine.shards import plan_shards, score_key
+from nightglass.engine.stage_times import count_workers
+from nightglass.errors import InputError, ValidationFailedError
+from nightglass.images.manifest import build_manifest, read_manifest, write_manifest
+from nightglass.models import find_model
+from nightglass.night.assessment import NightFacts, assess_scores, assess_unscored
+from nightglass.night.baseline import build_baseline
+from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
+from nightglass.night.publishing import ASSESSMENT_NAME, publish
+from nightglass.night.readiness import find_reason_to_wait
+from nightglass.night.records import Assessment, QuarantinedImage, TopAnomaly, ValidationReport
+from nightglass.store import Store
+
+VALIDATION_NAME = "validation.json"
+_USUAL_NIGHTS = 14
+Options = Mapping[str, Any] | None
+
+
+def reason_to_wait(
+    collection_file: str, night: str, *, images_url: str | None = None, storage_options: Options = None
+) -> str | None:
+    """Return why the night's folder is not complete yet; None when it is."""
+    place = NightPlace.open(collection_file, night, images_url, storage_options)
+    return find_reason_to_wait(place.images, place.collection, datetime.now(UTC))
+
+
+def list_night(
+    collection_file: str,
+    night: str,
+    *,
+    images_url: str | None = None,
+    top_k: int | None = None,
+    rescore: bool = False,
+    storage_options: Options = None,
+) -> NightPlan:
+    """Write the night's manifest and fix the model version that every step uses.
+
+    Raises:
+        InputError: The night is no date, the folder does not exist or holds no image.
+        ModelError: The collection has no champion.
+    """
+    _check_night(night)
+    place = NightPlace.open(collection_file, night, images_url, storage_options)
+    collection = place.collection
+    found = find_model(f"models:/{collection.model_name}@champion", place.settings)
+    manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
+    write_manifest(manifest, place.out)
+    return NightPlan(
+        collection=collection.name,
+        collection_file=collection_file,
+        night=night,
+        images_url=images_url or collection.night_url(night),
+        folder_url=place.out.url,
+        model_uri=found.uri,
+        model_version=found.version,
+        data_version=manifest.data_version,
+        images=len(manifest),
+        shards=len(plan_shards(len(manifest), collection.scoring.shard_size)),
+        top_k=top_k or collection.scoring.top_k,
+        rescore=rescore,
+    )
+
+
+def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = ()) -> list[int]:
+    """Check the night's data and return the numbers of the shards to score; none when all scores are there.
+
+    Raises:
+        ValidationFailedError: A critical expectation failed; the night is published as ``hold`` before.
+    """
+    from nightglass.night.validation import validate_manifest
+
+    night = PlannedNight(plan, storage_options)
+    collection, out = night.place.collection, night.place.out
+    manifest = read_manifest(out)
+    with _open_store(night) as store:
+        usual = store.usual_count(collection.name, plan.night, _USUAL_NIGHTS)
+    report = validate_manifest(manifest.table.to_pandas(), collection.validation, usual_count=usual)
+    out.write_bytes(VALIDATION_NAME, report.model_dump_json(indent=1).encode())
+    if not report.passed:
+        unreadable = manifest.table.filter(manifest.table["reason"].is_valid())
+        rows = unreadable.select(["path", "reason", "detail"]).to_pylist()
+        quarantined = [QuarantinedImage(**row) for row in rows]
+        assessment = assess_unscored(_gather_facts(night), night.model.detector, quarantined)
+        out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
+        publish(night, assessment, alert_urls)
+        raise ValidationFailedError(f"{collection.name} {plan.night}: {assessment.decision.sentence}")
+    return [] if _has_scores(night) else list(range(plan.shards))
+
+
+def score_night_shard(plan: NightPlan, shard: int, *, storage_options: Options = None) -> dict[str, int | float]:
+    """Score one shard; a shard whose file is already there costs nothing."""
+    start = time.perf_counter()
+    night = PlannedNight(plan, storage_options)
+    manifest = read_manifest(night.place.out)
+    chosen = plan_shards(len(manifest), night.place.collection.scoring.shard_size)[shard]
+    job = night.job()
+    score_shards(job, manifest, [chosen], lambda *_: None)
+    seconds = time.perf_counter() - start
+    return {"shard": shard, "images": chosen.stop - chosen.start, "seconds": round(seconds, 3), **job.times.seconds()}
+
+
+def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[str, object]:
+    """Merge the shards, explain the top-k, measure rate and drift, and decide."""
+    night = PlannedNight(plan, storage_options)
+    out = night.place.out
+    if not _has_scores(night):
+        manifest = read_manifest(out)
+        shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
+        finish_scores(night.job(), manifest, shards, started_at=time.perf_counter())
+    listed = json.loads(out.read_bytes(TOP_NAME))["top_anomalies"]
+    top = [TopAnomaly.model_validate(image) for image in listed]
+    assessment = assess_scores(_gather_facts(night), out, night.model.detector, top)
+    out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
+    return {"decision": str(assessment.decision.verb), "sentence": assessment.decision.sentence}
+
+
+def publish_night(
+    plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = ()
+) -> dict[str, object]:
+    """Write the report, the rows and the MLflow run, and tell people; a second time changes nothing."""
+    night = PlannedNight(plan, storage_options)
+    assessment = Assessment.model_validate_json(night.place.out.read_bytes(ASSESSMENT_NAME))
+    return publish(night, assessment, alert_urls)
+
+
+def _gather_facts(night: PlannedNight) -> NightFacts:
+    plan, place = night.plan, night.place
+    collection, out = place.collection, place.out
+    version = night.model.version
+    with _open_store(night) as store:
+        options = collection.decision
+        quiet = store.quiet_nights(collection.name, version, plan.night, options.baseline_nights)
+        first = store.first_nights(collection.name, version, options.min_baseline_nights, plan.night)
+        since = store.nights_since_promotion(collection.name, version, plan.night)
+    validation = None
+    if out.exists(VALIDATION_NAME):
+        validation = ValidationReport.model_validate_json(out.read_bytes(VALIDATION_NAME))
+    return NightFacts(
+        collection=collection,
+        night=plan.night,
+        images_url=plan.images_url,
+        data_version=plan.data_version,
+        model_name=night.model.name,
+        model_version=version,
+        images=plan.images,
+        ignored=read_manifest(out).ignored,
+        baseline=build_baseline(quiet, first, options),
+        validation=validation,
+        nights_since_promotion=since,
+    )
+
+
+def _has_scores(night: PlannedNight) -> bool:
+    """Tell whether the night's folder already has the scores of this plan and they may be used again."""
+    out, plan = night.place.out, night.plan
+    if plan.rescore or not (out.exists(SUMMARY_NAME) and out.exists(SCORES_NAME)):
+        return False
+    summary = json.loads(out.read_bytes(SUMMARY_NAME))
+    key = score_key(read_manifest(out), night.model.detector, night.place.collection.scoring)
+    return bool(summary["score_key"] == key and summary["top_k"] == plan.top_k)
+
+
+def _open_store(night: PlannedNight) -> Store:
+    settings = night.place.settings
+    store = Store.connect(settings.database_url, settings.sql_dir)
+    store.migrate()
+    return store
+
+
+def _check_night(night: str) -> None:
+    try:
+        datetime.strptime(night, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise InputError(f"night: expected a date YYYY-MM-DD, got {night!r}") from error

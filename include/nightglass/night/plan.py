@@ -1,0 +1,92 @@
+"""What the tasks of one night pass on to each other, and where they find things."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nightglass.collections import Collection, read_collection
+from nightglass.engine.score import ScoreJob
+from nightglass.engine.stage_times import count_workers
+from nightglass.models import FoundModel, find_model
+from nightglass.night.records import Record
+from nightglass.settings import Settings, read_settings
+from nightglass.storage import Folder, open_folder
+
+
+class NightPlan(Record):
+    """A night that is being scored; small, since it travels through Airflow's XCom."""
+
+    collection: str
+    collection_file: str
+    night: str
+    images_url: str
+    folder_url: str
+    model_uri: str
+    model_version: str
+    data_version: str
+    images: int
+    shards: int
+    top_k: int
+    rescore: bool
+
+
+@dataclass(frozen=True)
+class NightPlace:
+    """The places of a night, opened: settings, collection, images and score folder."""
+
+    settings: Settings
+    collection: Collection
+    images: Folder
+    out: Folder
+
+    @classmethod
+    def open(
+        cls, collection_file: str, night: str, images_url: str | None, storage_options: Mapping[str, Any] | None
+    ) -> "NightPlace":
+        """Read the collection's file and the settings, and open the folders of ``night``.
+
+        Raises:
+            ConfigurationError: The collection's file is wrong.
+        """
+        settings = read_settings()
+        collection = read_collection(Path(collection_file))
+        images = _open(images_url or collection.night_url(night), storage_options)
+        out = _open(f"{settings.nights_url}/{collection.name}/{night}", storage_options)
+        return cls(settings, collection, images, out)
+
+    @classmethod
+    def of(cls, plan: NightPlan, storage_options: Mapping[str, Any] | None) -> "NightPlace":
+        """Open the places of a plan."""
+        return cls.open(plan.collection_file, plan.night, plan.images_url, storage_options)
+
+
+class PlannedNight:
+    """A plan with its places and its model."""
+
+    def __init__(self, plan: NightPlan, storage_options: Mapping[str, Any] | None) -> None:
+        self.plan = plan
+        self.place = NightPlace.of(plan, storage_options)
+
+    @cached_property
+    def model(self) -> FoundModel:
+        """The version that was champion when the night was listed."""
+        return find_model(self.plan.model_uri, self.place.settings)
+
+    def job(self) -> ScoreJob:
+        """Return what the engine needs."""
+        place = self.place
+        return ScoreJob(
+            images=place.images,
+            out=place.out,
+            detector=self.model.detector,
+            model=self.plan.model_uri,
+            collection=place.collection,
+            workers=count_workers(),
+            top_k=self.plan.top_k,
+        )
+
+
+def _open(url: str, storage_options: Mapping[str, Any] | None) -> Folder:
+    return open_folder(url, storage_options if url.startswith("s3://") else None)

@@ -1,0 +1,73 @@
+"""Publish an assessed night: report, rows, MLflow run and alert, each safe to do again."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nightglass.alerts import send_alert
+from nightglass.engine.score import SUMMARY_NAME, remove_shards
+from nightglass.models import open_registry
+from nightglass.night.plan import PlannedNight
+from nightglass.night.records import Assessment, Verb
+from nightglass.night.report import render_report
+from nightglass.settings import Settings
+from nightglass.storage import Folder
+from nightglass.store import Store
+
+ASSESSMENT_NAME, REPORT_NAME = "assessment.json", "report.html"
+_ALERTED_NAME = "alerted.txt"
+_TREND_NIGHTS = 30
+
+
+def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[str]) -> dict[str, object]:
+    """Publish the night and return what became of it.
+
+    The rows come before the alert and the MLflow run: what people query is there even where MLflow is down, and a
+    retry then only does what is missing.
+    """
+    settings, out = night.place.settings, night.place.out
+    report_url = f"{out.url}/{REPORT_NAME}"
+    with Store.connect(settings.database_url, settings.sql_dir) as store:
+        store.migrate()
+        trend = store.recent_nights(assessment.collection, assessment.night, _TREND_NIGHTS)
+        out.write_bytes(REPORT_NAME, render_report(out, trend=trend).encode())
+        changed = store.publish_night(assessment, report_url, datetime.now(UTC))
+    _alert_once(night, assessment, alert_urls, report_url)
+    _log_to_mlflow(settings, assessment, out)
+    remove_shards(out)
+    return {
+        "decision": str(assessment.decision.verb),
+        "sentence": assessment.decision.sentence,
+        "reasons": [reason.text for reason in assessment.decision.reasons if reason.verb is assessment.decision.verb],
+        "changed": changed,
+        "report": report_url,
+    }
+
+
+def _alert_once(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[str], report_url: str) -> None:
+    verb = assessment.decision.verb
+    if not alert_urls or verb is Verb.OK or str(verb) not in night.place.collection.alerts.on:
+        return
+    out = night.place.out
+    digest = hashlib.sha256(assessment.model_dump_json().encode()).hexdigest()
+    if out.exists(_ALERTED_NAME) and out.read_bytes(_ALERTED_NAME).decode() == digest:
+        return
+    send_alert(
+        alert_urls,
+        title=f"Nightglass: {assessment.collection} {assessment.night}: {verb}",
+        body=f"{assessment.decision.sentence}\nReport: {report_url}\nAirflow: {night.place.settings.ui_url}",
+    )
+    out.write_bytes(_ALERTED_NAME, digest.encode())
+
+
+def _log_to_mlflow(settings: Settings, assessment: Assessment, out: Folder) -> None:
+    with tempfile.TemporaryDirectory(prefix="nightglass-") as folder:
+        files = []
+        for name in (ASSESSMENT_NAME, SUMMARY_NAME, REPORT_NAME):
+            if out.exists(name):
+                path = Path(folder) / name
+                path.write_bytes(out.read_bytes(name))
+                files.append(path)
+        open_registry(settings).log_night(assessment, files)

@@ -1,0 +1,86 @@
+"""Drawn photographs and one fitted detector, shared by all tests."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Draw = Callable[..., Path]
+
+
+def draw_panel(seed: int, *, is_defect: bool = False, size: int = 120) -> Image.Image:
+    """A grey panel with a grid of dark lines, like a solar cell; a defect is a bright scratch and a dark spot."""
+    random = np.random.default_rng(seed)
+    pixels = np.full((size, size), 120.0) + random.normal(0, 5, (size, size)) + random.uniform(-8, 8)
+    pixels[:: size // 6] -= 50
+    pixels[:, size // 2] -= 40
+    if is_defect:
+        x, y = random.integers(10, size - 60, 2)
+        pixels[y : y + 45, x : x + 45] -= 60
+        for i in range(50):
+            pixels[y + i % 45, min(x + i, size - 1)] = 250
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def write_panels(folder: Path, seeds: range, *, defects: int = 0, suffix: str = ".png") -> Path:
+    """Write one panel a seed into ``folder``; the last ``defects`` of them are defect."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for place, seed in enumerate(seeds):
+        is_defect = place >= len(seeds) - defects
+        name = f"{'defect' if is_defect else 'good'}-{seed:05d}{suffix}"
+        draw_panel(seed, is_defect=is_defect).save(folder / name)
+    return folder
+
+
+def png_with_size(width: int, height: int) -> bytes:
+    """A small PNG file whose header claims any size: a decompression bomb."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="session")
+def nightglass() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as a user does, in a process of its own."""
+
+    def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from nightglass.cli import main; main()", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | (env or {}),
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def good_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty good panels."""
+    return write_panels(tmp_path_factory.mktemp("good"), range(40))
+
+
+@pytest.fixture(scope="session")
+def model(
+    good_images: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    nightglass: Callable[..., subprocess.CompletedProcess[str]],
+) -> Path:
+    """A detector folder, fitted on the good panels through the command line."""
+    out = tmp_path_factory.mktemp("model") / "detector"
+    done = nightglass("fit", "--images", good_images, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fitted"] == 40
+    return out
