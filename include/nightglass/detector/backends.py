@@ -55,6 +55,9 @@ class OpenVINOBackend:
         os.environ.setdefault("OPENVINO_TELEMETRY_DISABLE", "1")
         import openvino as ov
 
+        # OpenVINO 2026.4 fills its table of numpy types on first use, behind a C++ guard that it holds while it lets
+        # go of the GIL: two threads that infer for the first time would wait for each other for ever.
+        ov.Type.u8.to_dtype()
         core = ov.Core()
         settings = {
             "INFERENCE_NUM_THREADS": str(workers),

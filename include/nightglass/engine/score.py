@@ -10,11 +10,11 @@ from typing import Any
 
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
-from nightglass.engine.merge import merge_shards
+from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME, Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
 from nightglass.engine.stage_times import StageTimes
-from nightglass.engine.top_anomalies import describe_top_anomalies
+from nightglass.engine.top_anomalies import MAPS_FOLDER, describe_top_anomalies
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest, write_manifest
 from nightglass.storage import Folder
@@ -102,22 +102,15 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
     """
     key = score_key(manifest, job.detector, job.collection.scoring)
     source = shards_folder(job.out, key)
-    with job.times.measure("merge"):
-        merged = merge_shards(shards, source, job.out, job.top_k)
-    with job.times.measure("explain"):
-        wanted = {image.path for image in merged.top}
-        rows = {row.path: row for row in manifest.image_rows() if row.path in wanted}
-        top = describe_top_anomalies(
-            merged.top,
-            rows,
-            job.images,
-            job.out,
-            job.detector,
-            job.detector.open_backend(1),
-            job.collection.scoring,
-        )
-    listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
-    job.out.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
+    # A folder with a summary is complete: it goes first and comes last.
+    job.out.remove(SUMMARY_NAME)
+    try:
+        merged = _write_results(job, manifest, shards, source)
+    except BaseException:
+        # The finished shards stay for the next try; a part of the results would only look like all of them.
+        for name in (SCORES_NAME, QUARANTINE_NAME, INDEX_NAME, TOP_NAME, MAPS_FOLDER):
+            job.out.remove(name)
+        raise
     seconds = time.perf_counter() - started_at
     summary = {
         "collection": job.collection.name,
@@ -142,6 +135,20 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
     }
     job.out.write_bytes(SUMMARY_NAME, json.dumps(summary, indent=1).encode())
     return summary
+
+
+def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], source: Folder) -> Merged:
+    with job.times.measure("merge"):
+        merged = merge_shards(shards, source, job.out, job.top_k)
+    with job.times.measure("explain"):
+        wanted = {image.path for image in merged.top}
+        rows = {row.path: row for row in manifest.image_rows() if row.path in wanted}
+        top = describe_top_anomalies(
+            merged.top, rows, job.images, job.out, job.detector, job.detector.open_backend(1), job.collection.scoring
+        )
+    listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
+    job.out.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
+    return merged
 
 
 def remove_shards(out: Folder) -> None:

@@ -46,7 +46,9 @@ def test_a_bank_survives_saving(tmp_path: Path) -> None:
     bank = MemoryBank.build(RANDOM.normal(size=(20, 8)).astype(np.float32))
     bank.save(tmp_path / "bank.faiss")
     query = RANDOM.normal(size=(3, 8)).astype(np.float32)
-    np.testing.assert_array_equal(MemoryBank.load(tmp_path / "bank.faiss").search(query, 4)[0], bank.search(query, 4)[0])
+    np.testing.assert_array_equal(
+        MemoryBank.load(tmp_path / "bank.faiss").search(query, 4)[0], bank.search(query, 4)[0]
+    )
 
 
 def test_projection_keeps_neighbours_and_length() -> None:

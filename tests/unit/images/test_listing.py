@@ -50,9 +50,7 @@ def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_utf8_is_listed_and_can_be_opened(tmp_path: Path) -> None:
-    raw = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
-    with open(raw, "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"x")
     (image,) = list_images(open_folder(tmp_path), SUFFIXES).images
     assert image.path == "caf\\xe9.jpg"
     assert (tmp_path / image.name_on_disk).read_bytes() == b"x"

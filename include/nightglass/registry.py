@@ -1,0 +1,287 @@
+"""The registered detectors, their champion, and one MLflow run a night.
+
+With :mod:`nightglass.tracking` the only code that talks to MLflow.
+"""
+
+import math
+import re
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from nightglass.errors import InputError, ModelError
+from nightglass.night.records import Assessment
+from nightglass.storage import explaining
+from nightglass.store import result_sha256
+from nightglass.tracking import MISSING, Tracking
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+CHAMPION = "champion"
+EXPERIMENT = "nightglass"
+_MODEL_URI = re.compile(r"models:/(?P<name>[^/@:.][^/@:]*)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """One registered version of a detector."""
+
+    name: str
+    version: str
+
+    @property
+    def uri(self) -> str:
+        """Return the address that always means this version."""
+        return f"models:/{self.name}/{self.version}"
+
+
+class Registry:
+    """The registered detectors and the runs of one MLflow.
+
+    Every method may raise :class:`StorageError` when MLflow does not answer.
+
+    Args:
+        tracking_url: ``sqlite:///FILE`` or the http(s) address of an MLflow server.
+        artifacts_dir: Where files go when there is no server, which would keep them itself.
+    """
+
+    def __init__(self, tracking_url: str, artifacts_dir: Path) -> None:
+        self._tracking = Tracking(tracking_url, artifacts_dir)
+
+    def register_detector(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        loader_module: str = "nightglass.detector.pyfunc",
+    ) -> str:
+        """Log a detector's folder as it is, without pickles, and register it as the next version of ``name``.
+
+        Args:
+            folder: The detector as it was saved.
+            name: The registered model.
+            params: How it was fitted.
+            metrics: What was measured; NaN is left out.
+            tags: Put on the run and on the version.
+            loader_module: Module whose ``_load_pyfunc(data_path)`` loads the folder for ``mlflow.pyfunc``.
+
+        Returns:
+            The version.
+
+        Raises:
+            InputError: There is no such folder.
+        """
+        if not folder.is_dir():
+            raise InputError(f"{folder}: expected the folder of a detector, got none")
+        with self._tracking.session() as client:
+            import mlflow
+
+            with (
+                mlflow.start_run(
+                    experiment_id=self._tracking.experiment(client, EXPERIMENT), run_name=name, tags=dict(tags)
+                ),
+                warnings.catch_warnings(),
+            ):
+                # The signature is given, so that no example is needed and nothing is inferred.
+                warnings.filterwarnings("ignore", message=".*input example was not provided")
+                mlflow.log_params(dict(params))
+                mlflow.log_metrics({key: value for key, value in metrics.items() if not math.isnan(value)})
+                logged = mlflow.pyfunc.log_model(
+                    name="detector",
+                    loader_module=loader_module,
+                    data_path=str(folder),
+                    pip_requirements=[f"nightglass=={installed_version('nightglass')}"],
+                    signature=_signature(),
+                )
+                return str(mlflow.register_model(logged.model_uri, name, tags=dict(tags)).version)
+
+    def set_champion(self, name: str, version: str) -> None:
+        """Make a version the production model.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        with self._tracking.session() as client:
+            _require(client, name, version)
+            client.set_registered_model_alias(name, CHAMPION, version)
+
+    def get_champion(self, name: str) -> str | None:
+        """Return the version that is production, None where there is none yet."""
+        with self._tracking.session() as client:
+            return _find_alias(client, name, CHAMPION)
+
+    def resolve(self, model_uri: str) -> ModelRef:
+        """Return the version that ``models:/NAME@ALIAS`` or ``models:/NAME/3`` means now.
+
+        Raises:
+            ModelError: The address has another form, or there is no such model, alias or version.
+        """
+        with self._tracking.session() as client:
+            return _resolve(client, model_uri)
+
+    def download(self, model_uri: str, cache_dir: Path) -> Path:
+        """Return the local folder of a registered detector, which is fetched once and then kept.
+
+        It lies below ``cache_dir/NAME/VERSION`` and appears whole or not at all, so that callers may share it.
+
+        Raises:
+            ModelError: There is no such model, or it holds no detector.
+        """
+        with self._tracking.session() as client:
+            ref = _resolve(client, model_uri)
+            source = client.get_model_version(ref.name, ref.version).source or ""
+        # The registry may be started afresh while the cache stays: version 1 is then another detector.
+        target = cache_dir / ref.name / ref.version / sha256(source.encode()).hexdigest()[:12]
+        if not target.exists():
+            with explaining(str(target)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._fetch(ref, target)
+        return target
+
+    def log_night(self, assessment: Assessment, artifacts: Sequence[Path] = ()) -> str:
+        """Log a night as one run of the experiment ``nightglass/COLLECTION``; a re-run updates the same run.
+
+        Args:
+            assessment: The night.
+            artifacts: Small local files that are kept with the run.
+
+        Returns:
+            The run's id.
+        """
+        with self._tracking.session() as client:
+            from mlflow.entities import Metric, RunTag
+
+            experiment = self._tracking.experiment(client, f"{EXPERIMENT}/{assessment.collection}")
+            found = client.search_runs([experiment], f"tags.night = '{assessment.night}'", max_results=1)
+            tags = _night_tags(assessment)
+            run = found[0] if found else client.create_run(experiment, run_name=assessment.night)
+            run_id = str(run.info.run_id)
+            if run.data.tags.get("result_sha256") == tags["result_sha256"]:
+                return run_id
+            client.log_batch(run_id, tags=[RunTag("night", assessment.night)])
+            # MLflow takes no metric back: one that the night no longer has becomes NaN.
+            metrics = dict.fromkeys(run.data.metrics, math.nan) | _night_metrics(assessment)
+            now = time.time_ns() // 1_000_000
+            client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+            for file in artifacts:
+                client.log_artifact(run_id, str(file))
+            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            client.set_terminated(run_id)
+            return run_id
+
+    def _fetch(self, ref: ModelRef, target: Path) -> None:
+        temporary = Path(tempfile.mkdtemp(prefix=".downloading-", dir=target.parent))
+        try:
+            try:
+                with self._tracking.session():
+                    import mlflow
+
+                    mlflow.artifacts.download_artifacts(artifact_uri=ref.uri, dst_path=str(temporary))
+                    description = yaml.safe_load((temporary / "MLmodel").read_text(encoding="utf-8"))
+            except InputError as error:  # what a missing file becomes
+                raise ModelError(f"{ref.uri}: expected its files where MLflow put them, got none") from error
+            flavors = description["flavors"]
+            data = flavors.get("python_function", {}).get("data")
+            if not data:
+                raise ModelError(f"{ref.uri}: expected a detector of Nightglass, got flavors {', '.join(flavors)}")
+            try:
+                (temporary / data).rename(target)
+            except OSError:
+                if not target.exists():  # else another caller was first, with the same files
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _resolve(client: "MlflowClient", model_uri: str) -> ModelRef:
+    match = _MODEL_URI.fullmatch(model_uri)
+    if match is None:
+        raise ModelError(f"expected models:/NAME@{CHAMPION} or models:/NAME/VERSION, got {model_uri!r}")
+    if match["version"]:
+        _require(client, match["name"], match["version"])
+        return ModelRef(match["name"], match["version"])
+    version = _find_alias(client, match["name"], match["alias"])
+    if version is None:
+        raise ModelError(f"{model_uri}: expected a registered model with this alias, got none; {_known(client)}")
+    return ModelRef(match["name"], version)
+
+
+def _require(client: "MlflowClient", name: str, version: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        message = f"models:/{name}/{version}: expected a registered version, got none; {_known(client)}"
+        raise ModelError(message) from error
+
+
+def _find_alias(client: "MlflowClient", name: str, alias: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_registered_model(name).aliases.get(alias)
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        return None
+    return None if found is None else str(found)
+
+
+def _known(client: "MlflowClient") -> str:
+    """Say which models there are, with their aliases."""
+    names = [
+        f"{model.name} ({', '.join(f'@{alias}' for alias in sorted(model.aliases)) or 'no alias'})"
+        for model in client.search_registered_models(max_results=20)
+    ]
+    return f"registered: {', '.join(names)}" if names else "no model is registered yet"
+
+
+def _signature() -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "path")]),
+        outputs=Schema([ColSpec(DataType.double, "image_score"), ColSpec(DataType.boolean, "is_anomalous")]),
+    )
+
+
+def _night_metrics(assessment: Assessment) -> dict[str, float]:
+    counts = ("images", "scored", "quarantined", "anomalous", "ignored")
+    metrics = {name: float(getattr(assessment, name)) for name in counts}
+    if assessment.scored:
+        metrics["anomaly_rate"] = assessment.anomaly_rate
+    metrics |= {f"psi_{statistic.name}": statistic.psi for statistic in assessment.drift.statistics}
+    if assessment.drift.embedding is not None:
+        metrics["separability"] = assessment.drift.embedding.separability
+    return metrics
+
+
+def _night_tags(assessment: Assessment) -> dict[str, str]:
+    return {
+        "collection": assessment.collection,
+        "night": assessment.night,
+        "decision": assessment.decision.verb.value,
+        "model_name": assessment.model_name,
+        "model_version": assessment.model_version,
+        "data_version": assessment.data_version,
+        # Last: it says that everything before it was written.
+        "result_sha256": result_sha256(assessment),
+    }

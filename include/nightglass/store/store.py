@@ -1,0 +1,198 @@
+"""What Nightglass remembers of its nights and promotions, in SQLite or PostgreSQL."""
+
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Literal, Self
+
+from sqlalchemy import RowMapping
+
+from nightglass.errors import InputError
+from nightglass.night.records import Assessment, NightSummary
+from nightglass.store.database import Database
+from nightglass.store.migrations import apply_migrations
+from nightglass.store.queries import load_queries
+from nightglass.store.rows import (
+    NightRow,
+    PromotionEvent,
+    child_rows,
+    format_time,
+    night_row,
+    storable,
+)
+
+
+class Store:
+    """The results database; use it as a context manager, or call :meth:`close`.
+
+    Every method may raise :class:`StorageError` when the database does not answer, and
+    :class:`ConfigurationError` when :meth:`migrate` has not run yet.
+    """
+
+    def __init__(self, database: Database, sql_dir: Path) -> None:
+        self._database = database
+        self._sql_dir = sql_dir
+        self._queries = load_queries(sql_dir)
+
+    @classmethod
+    def connect(cls, database_url: str, sql_dir: Path) -> Self:
+        """Connect, creating an SQLite file and its folder where there is none.
+
+        Args:
+            database_url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+            sql_dir: The folder with ``migrations/`` and ``queries/``.
+
+        Raises:
+            StorageError: The database does not answer.
+            AccessDeniedError: It said no: wrong password, read-only, disk full.
+            ConfigurationError: The address is of another kind.
+        """
+        store = cls(Database(database_url), sql_dir)
+        store._database.check()
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.engine.dispose()
+
+    def migrate(self) -> list[int]:
+        """Bring the tables and views to this code's version; see :func:`apply_migrations`."""
+        return apply_migrations(self._database, self._queries, self._sql_dir)
+
+    def publish_night(self, assessment: Assessment, report_url: str, now: datetime) -> bool:
+        """Replace everything known of a night, in one transaction.
+
+        Args:
+            assessment: The night.
+            report_url: Where its report lies.
+            now: When it is published, with a time zone.
+
+        Returns:
+            False when exactly this assessment was published before: then no row changes.
+        """
+        night = night_row(assessment, report_url, now)
+        with self._database.writing() as connection:
+            known = connection.execute(self._queries["night_result_sha256"], night).scalar()
+            if known == night["result_sha256"]:
+                return False
+            connection.execute(self._queries["delete_night"], night)
+            connection.execute(self._queries["insert_night"], night)
+            for query, rows in child_rows(assessment).items():
+                if rows:
+                    connection.execute(self._queries[query], rows)
+        return True
+
+    def quiet_nights(self, collection: str, model_version: str, before: str, limit: int) -> list[NightSummary]:
+        """Return the nights before ``before`` that this version judged ok or watch, newest first."""
+        return _summaries(
+            self._fetch("quiet_nights", collection=collection, model_version=model_version, before=before, limit=limit)
+        )
+
+    def first_nights(self, collection: str, model_version: str, limit: int, before: str) -> list[NightSummary]:
+        """Return the first quiet nights of this version, oldest first: the frozen figures."""
+        return _summaries(
+            self._fetch("first_nights", collection=collection, model_version=model_version, before=before, limit=limit)
+        )
+
+    def recent_nights(self, collection: str, until: str, limit: int) -> list[NightSummary]:
+        """Return the last nights up to and including ``until``, any decision, oldest first."""
+        return _summaries(self._fetch("recent_nights", collection=collection, until=until, limit=limit))
+
+    def usual_count(self, collection: str, before: str, limit: int) -> float | None:
+        """Return the median number of images of the last ``limit`` nights that were not on hold."""
+        rows = self._fetch("usual_counts", collection=collection, before=before, limit=limit)
+        return float(median(row["images"] for row in rows)) if rows else None
+
+    def list_nights(self, collection: str | None = None, limit: int = 30) -> list[NightRow]:
+        """Return the last nights, newest first, of one collection or of all."""
+        rows = self._fetch("list_nights", collection=collection, limit=limit)
+        return [NightRow.model_validate(dict(row)) for row in rows]
+
+    def record_promotion(
+        self,
+        *,
+        collection: str,
+        model_name: str,
+        event: Literal["promoted", "rolled_back"],
+        version: str,
+        previous_version: str | None,
+        at: datetime,
+        by: str,
+        reason: str,
+        run: str | None = None,
+    ) -> bool:
+        """Append one entry to the promotion log, which no query changes or deletes.
+
+        Returns:
+            False when the model's newest entry is this one, from the same run: a task that was retried.
+        """
+        if not by.strip() or not reason.strip():
+            raise InputError(f"{model_name}: expected who changes the champion and why, got {by=} {reason=}")
+        entry = storable(
+            {
+                "collection": collection,
+                "model_name": model_name,
+                "event": event,
+                "version": version,
+                "previous_version": previous_version,
+                "at": format_time(at),
+                "by": by,
+                "reason": reason,
+                "run": run,
+            }
+        )
+        same = ("collection", "event", "version", "run")
+        with self._database.writing() as connection:
+            last = connection.execute(self._queries["last_promotion"], entry).mappings().first()
+            if last is not None and run is not None and all(last[name] == entry[name] for name in same):
+                return False
+            connection.execute(self._queries["append_promotion"], entry)
+        return True
+
+    def model_history(self, collection: str) -> list[PromotionEvent]:
+        """Return who made which version production, when and until when, newest first."""
+        rows = self._fetch("model_history", collection=collection)
+        return [PromotionEvent.model_validate(dict(row)) for row in rows]
+
+    def nights_since_promotion(self, collection: str, model_version: str, before: str) -> int | None:
+        """Count the nights before ``before`` that a version has judged since it replaced another one.
+
+        Returns:
+            None when nothing cools down: it is a model's first champion, or came back by a rollback.
+        """
+        changes = self._fetch("last_change_of_champion", collection=collection, version=model_version)
+        if not changes or changes[0]["event"] != "promoted":
+            return None
+        rows = self._fetch(
+            "count_nights_since",
+            collection=collection,
+            model_version=model_version,
+            before=before,
+            since=changes[0]["at"],
+        )
+        return int(rows[0]["nights"])
+
+    def _fetch(self, query: str, **parameters: str | int | None) -> list[RowMapping]:
+        with self._database.reading() as connection:
+            return list(connection.execute(self._queries[query], parameters).mappings())
+
+
+def _summaries(rows: list[RowMapping]) -> list[NightSummary]:
+    """Fold rows of night and statistic, which come night by night, into one summary a night."""
+    summaries = []
+    for _, group in groupby(rows, key=lambda row: row["night"]):
+        of_night = list(group)
+        fields = {name: value for name, value in of_night[0].items() if name not in {"statistic", "psi"}}
+        psi = {row["statistic"]: row["psi"] for row in of_night if row["psi"] is not None}
+        summaries.append(NightSummary.model_validate({**fields, "statistic_psi": psi}))
+    return summaries

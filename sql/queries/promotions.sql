@@ -1,0 +1,39 @@
+-- name: append_promotion
+-- The store holds the write lock, so the next number is free.
+INSERT INTO promotion_log (
+    entry, collection, model_name, event, version, previous_version, "at", "by", reason, run
+) VALUES (
+    (SELECT COALESCE(MAX(entry), 0) + 1 FROM promotion_log),
+    :collection, :model_name, :event, :version, :previous_version, :at, :by, :reason, :run
+);
+
+-- name: last_promotion
+-- The newest entry of a model: what a retried task compares with.
+SELECT collection, event, version, run
+FROM promotion_log
+WHERE model_name = :model_name
+ORDER BY entry DESC
+LIMIT 1;
+
+-- name: model_history
+-- What was production and when, newest first.
+SELECT collection, model_name, event, version, previous_version, "at", "until", "by", reason, run
+FROM model_history
+WHERE collection = :collection
+ORDER BY entry DESC;
+
+-- name: last_change_of_champion
+-- The newest entry of a version that replaced another one; a model's first champion replaced none.
+SELECT "at", event
+FROM promotion_log
+WHERE collection = :collection AND version = :version AND previous_version IS NOT NULL
+ORDER BY entry DESC
+LIMIT 1;
+
+-- name: count_nights_since
+-- The nights before a date that a version has judged since it became the champion.
+SELECT COUNT(*) AS nights
+FROM night_results
+WHERE
+    collection = :collection AND model_version = :model_version AND night < :before
+    AND published_at >= :since;

@@ -1,0 +1,55 @@
+-- Nights with their drift: one row a night and statistic, which the store folds into one summary a night.
+
+-- name: quiet_nights
+-- The nights that a version judged ok or watch before a date, newest first.
+SELECT
+    n.collection, n.night, n.model_version, n.scored, n.anomalous, n.quarantined, n.anomaly_rate, n.decision,
+    n.separability, d.statistic, d.psi
+FROM (
+    SELECT * FROM night_results
+    WHERE
+        collection = :collection AND model_version = :model_version AND night < :before
+        AND decision IN ('ok', 'watch')
+    ORDER BY night DESC
+    LIMIT :limit
+) AS n
+LEFT JOIN statistic_drift AS d ON d.collection = n.collection AND d.night = n.night
+ORDER BY n.night DESC, d.position;
+
+-- name: first_nights
+-- The same nights from the other end: the first ones of the version, oldest first.
+SELECT
+    n.collection, n.night, n.model_version, n.scored, n.anomalous, n.quarantined, n.anomaly_rate, n.decision,
+    n.separability, d.statistic, d.psi
+FROM (
+    SELECT * FROM night_results
+    WHERE
+        collection = :collection AND model_version = :model_version AND night < :before
+        AND decision IN ('ok', 'watch')
+    ORDER BY night
+    LIMIT :limit
+) AS n
+LEFT JOIN statistic_drift AS d ON d.collection = n.collection AND d.night = n.night
+ORDER BY n.night, d.position;
+
+-- name: recent_nights
+-- The last nights up to and including a date, whatever was decided, oldest first.
+SELECT
+    n.collection, n.night, n.model_version, n.scored, n.anomalous, n.quarantined, n.anomaly_rate, n.decision,
+    n.separability, d.statistic, d.psi
+FROM (
+    SELECT * FROM night_results
+    WHERE collection = :collection AND night <= :until
+    ORDER BY night DESC
+    LIMIT :limit
+) AS n
+LEFT JOIN statistic_drift AS d ON d.collection = n.collection AND d.night = n.night
+ORDER BY n.night, d.position;
+
+-- name: usual_counts
+-- How many images the last nights had that were judged.
+SELECT images
+FROM night_results
+WHERE collection = :collection AND night < :before AND decision <> 'hold'
+ORDER BY night DESC
+LIMIT :limit;

@@ -1,0 +1,59 @@
+"""An MLflow of its own for each test, and a small detector with its loader."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nightglass.registry import Registry
+
+NAME = "nightglass-cells"
+LOADER = """
+from pathlib import Path
+
+
+class Lengths:
+    def __init__(self, folder):
+        self.offset = float((folder / "offset.txt").read_text())
+
+    def predict(self, frame, params=None):
+        return [len(path) + self.offset for path in frame["path"]]
+
+
+def _load_pyfunc(data_path):
+    return Lengths(Path(data_path))
+"""
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's empty database, which takes it seconds to create."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    assert Registry(f"sqlite:///{file}", file.parent).get_champion(NAME) is None
+    return file
+
+
+@pytest.fixture
+def registry(tmp_path: Path, empty_mlflow: Path) -> Registry:
+    home = tmp_path / "my home"
+    home.mkdir()
+    shutil.copy(empty_mlflow, home)
+    return Registry(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts")
+
+
+@pytest.fixture
+def loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "nightglass_test_loader.py").write_text(LOADER)
+    monkeypatch.syspath_prepend(str(folder))
+    return "nightglass_test_loader"
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    folder = tmp_path / "detector"
+    (folder / "bank").mkdir(parents=True)
+    (folder / "offset.txt").write_text("0.5")
+    (folder / "bank" / "coreset.bin").write_bytes(bytes(range(256)))
+    return folder

@@ -1,0 +1,50 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from nightglass.night.records import Assessment, DriftReport
+from nightglass.registry import Registry
+
+pytestmark = pytest.mark.integration
+
+MakeAssessment = Callable[..., Assessment]
+
+
+def test_a_night_is_one_run_however_often_it_is_logged(
+    registry: Registry, make_assessment: MakeAssessment, tmp_path: Path
+) -> None:
+    note = tmp_path / "assessment.json"
+    note.write_text("{}")
+    run_id = registry.log_night(make_assessment(), [note])
+    assert registry.log_night(make_assessment(), [note]) == run_id
+    changed = make_assessment(anomalous=7, drift=DriftReport(statistics=[], embedding=None))
+    assert registry.log_night(changed, [note]) == run_id
+    other = registry.log_night(make_assessment("2026-03-15"), [note])
+
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("nightglass/cells")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert {name: run.info.run_id for name, run in runs.items()} == {"2026-03-14": run_id, "2026-03-15": other}
+    night = runs["2026-03-14"]
+    assert night.info.status == "FINISHED"
+    assert night.data.metrics["anomalous"] == 7
+    assert math.isnan(night.data.metrics["psi_brightness"])
+    assert runs["2026-03-15"].data.metrics["psi_brightness"] == 0.04
+    assert night.data.tags.items() >= {"decision": "ok", "model_version": "3", "night": "2026-03-14"}.items()
+    assert [file.path for file in client.list_artifacts(run_id)] == ["assessment.json"]
+    history = client.get_metric_history(run_id, "anomalous")
+    assert [metric.value for metric in history] == [4, 7]
+
+
+def test_a_night_of_an_experiment_that_was_deleted_is_logged(
+    registry: Registry, make_assessment: MakeAssessment
+) -> None:
+    registry.log_night(make_assessment())
+    experiment = MlflowClient().get_experiment_by_name("nightglass/cells")
+    assert experiment is not None
+    MlflowClient().delete_experiment(experiment.experiment_id)
+    registry.log_night(make_assessment("2026-03-15"))
