@@ -1,6 +1,8 @@
 """Find a detector by what people call it: a folder, or ``models:/NAME@champion`` in the registry."""
 
+import getpass
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from nightglass.errors import ModelError
 if TYPE_CHECKING:
     from nightglass.registry import Registry
 from nightglass.settings import Settings
+from nightglass.store import Store
 
 REGISTRY_PREFIX = "models:/"
 
@@ -84,5 +87,17 @@ def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settin
         tags={"data_version": description.data_version, "fingerprint": description.fingerprint},
     )
     if registry.get_champion(collection.model_name) is None:
+        with Store.connect(settings.database_url, settings.sql_dir) as store:
+            store.migrate()
+            store.record_promotion(
+                collection=collection.name,
+                model_name=collection.model_name,
+                event="promoted",
+                version=version,
+                previous_version=None,
+                at=datetime.now(UTC),
+                by=getpass.getuser(),
+                reason="first version of the model",
+            )
         registry.set_champion(collection.model_name, version)
     return version
