@@ -1,0 +1,106 @@
+"""The night's top anomalies with their maps and their nearest good neighbours."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nightglass.errors import InputError
+from nightglass.night.records import NeighborImage, TopAnomaly
+from nightglass.night.report.images import (
+    Size,
+    legend_uri,
+    open_picture,
+    overlay_uri,
+    photo_uri,
+    thumbnail_uri,
+)
+from nightglass.storage import Folder
+
+MAX_ENTRIES = 60
+MAX_NEIGHBORS = 4
+# Characters of all pictures together: 3 MB of the report's 5, the rest is left to text and charts.
+PICTURE_BUDGET = 3_000_000
+_MAX_ENTRY_BUDGET = 200_000
+_PHOTO_SHARE, _OVERLAY_SHARE, _NEIGHBORS_SHARE = 0.55, 0.25, 0.20
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A known-good image near an anomaly; ``thumbnail`` is a ``data:`` address."""
+
+    path: str
+    distance: float
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One anomaly; ``photo`` and ``overlay`` are ``data:`` addresses, ``problem`` says why one is missing."""
+
+    anomaly: TopAnomaly
+    photo: str | None
+    overlay: str | None
+    size: Size
+    problem: str
+    neighbors: Sequence[Neighbor]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All entries; the bars of their scores run from ``scale[0]`` to ``scale[1]``."""
+
+    entries: Sequence[Entry]
+    total: int
+    threshold: float
+    scale: tuple[float, float]
+    legend: str
+
+    def position(self, score: float) -> float:
+        """Return where a score lies on the bar, in percent."""
+        low, high = self.scale
+        if not math.isfinite(score):
+            return 0.0
+        return round(min(100.0, max(0.0, (score - low) / (high - low) * 100)), 2)
+
+
+def build_gallery(anomalies: Sequence[TopAnomaly], threshold: float, source: Folder) -> Gallery | None:
+    """Read and shrink the pictures of the highest-ranked anomalies; ``None`` when there are none.
+
+    A picture that is missing or broken leaves a placeholder that says so: the rest of the night still counts.
+    """
+    shown = sorted(anomalies, key=lambda anomaly: anomaly.rank)[:MAX_ENTRIES]
+    if not shown:
+        return None
+    budget = min(_MAX_ENTRY_BUDGET, PICTURE_BUDGET // len(shown))
+    scores = [score for score in (threshold, *(a.image_score for a in shown)) if math.isfinite(score)] or [0.0]
+    low, high = min(0.0, *scores), max(scores)
+    return Gallery(
+        entries=[_build_entry(anomaly, source, budget) for anomaly in shown],
+        total=len(anomalies),
+        threshold=threshold,
+        scale=(low, high if high > low else low + 1),
+        legend=legend_uri(),
+    )
+
+
+def _build_entry(anomaly: TopAnomaly, source: Folder, budget: int) -> Entry:
+    photo, overlay, size, problem = None, None, (1, 1), ""
+    try:
+        photo, size = photo_uri(open_picture(source, anomaly.image), int(budget * _PHOTO_SHARE))
+        anomaly_map = open_picture(source, anomaly.anomaly_map)
+        overlay = overlay_uri(anomaly_map, size, int(budget * _OVERLAY_SHARE))
+    except InputError as error:
+        problem = str(error)
+    near = anomaly.neighbors[:MAX_NEIGHBORS]
+    each = int(budget * _NEIGHBORS_SHARE) // max(1, len(near))
+    return Entry(anomaly, photo, overlay, size, problem, [_build_neighbor(n, source, each) for n in near])
+
+
+def _build_neighbor(neighbor: NeighborImage, source: Folder, budget: int) -> Neighbor:
+    thumbnail = None
+    if neighbor.thumbnail:
+        try:
+            thumbnail = thumbnail_uri(open_picture(source, neighbor.thumbnail), budget)
+        except InputError:
+            thumbnail = None  # the template shows an empty frame that says so
+    return Neighbor(neighbor.path, neighbor.distance, thumbnail)

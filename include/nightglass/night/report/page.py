@@ -1,0 +1,84 @@
+"""One night's page as data: what the templates show, with every section that has nothing left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from nightglass.night.records import Decision, NightSummary, ValidationReport, Verb
+from nightglass.night.report.charts import draw_histogram
+from nightglass.night.report.figures import count
+from nightglass.night.report.gallery import Gallery, build_gallery
+from nightglass.night.report.sections import (
+    DriftSection,
+    QuarantineSection,
+    ReasonRow,
+    Tile,
+    build_drift,
+    build_provenance,
+    build_quarantine,
+    build_reasons,
+    build_tiles,
+)
+from nightglass.night.report.source import Summary, read_scored_night
+from nightglass.night.report.trends import Trends, build_trends
+from nightglass.storage import Folder
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """Everything that a template needs; a section that is ``None`` or empty is not shown."""
+
+    summary: Summary
+    collection: str
+    night: str
+    verb: Verb | None
+    sentence: str
+    tiles: Sequence[Tile]
+    reasons: Sequence[ReasonRow]
+    gallery: Gallery | None
+    histogram: Markup | None
+    trends: Trends | None
+    drift: DriftSection | None
+    validation: ValidationReport | None
+    quarantine: QuarantineSection | None
+    provenance: Sequence[tuple[str, str]]
+
+
+def build_page(source: Folder, *, trend: Sequence[NightSummary] = ()) -> ReportPage:
+    """Read a score folder and arrange what it says.
+
+    Raises:
+        InputError: It is no score folder, or one of its files is not what it should be.
+    """
+    night = read_scored_night(source)
+    summary, assessment = night.summary, night.assessment
+    decision = assessment.decision if assessment else None
+    return ReportPage(
+        summary=summary,
+        collection=assessment.collection if assessment else "",
+        night=assessment.night if assessment else "",
+        verb=decision.verb if decision else None,
+        sentence=_without_verb(decision) if decision else _count_anomalous(summary),
+        tiles=build_tiles(night),
+        reasons=build_reasons(decision) if decision else [],
+        gallery=build_gallery(night.top_anomalies, summary.image_threshold, source),
+        histogram=draw_histogram(night.histogram, summary.image_threshold) if night.histogram else None,
+        trends=build_trends(assessment, trend) if assessment else None,
+        drift=build_drift(assessment) if assessment else None,
+        validation=night.validation,
+        quarantine=build_quarantine(night),
+        provenance=build_provenance(night),
+    )
+
+
+def _without_verb(decision: Decision) -> str:
+    """Return the sentence without the verb that it starts with, which the badge beside it shows."""
+    verb, colon, rest = decision.sentence.partition(": ")
+    text = rest if colon and verb.casefold() == decision.verb else decision.sentence
+    return text[:1].upper() + text[1:]
+
+
+def _count_anomalous(summary: Summary) -> str:
+    verb = "is" if summary.anomalous == 1 else "are"
+    return f"{count(summary.anomalous)} of {count(summary.scored)} images {verb} anomalous"
