@@ -9,11 +9,14 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
-Draw = Callable[..., Path]
+# The same examples each time: a run that fails can be run again.
+hypothesis.settings.register_profile("nightglass", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("nightglass")
 
 
 def draw_panel(seed: int, *, is_defect: bool = False, size: int = 120) -> Image.Image:

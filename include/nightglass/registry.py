@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nightglass.errors import InputError, ModelError
-from nightglass.night.records import Assessment
+from nightglass.records import Assessment
 from nightglass.storage import explaining
 from nightglass.store import result_sha256
 from nightglass.tracking import MISSING, Tracking

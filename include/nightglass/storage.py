@@ -104,7 +104,10 @@ class Folder:
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file, or only some ``columns`` of it."""
         with self.open_read(name) as file, explaining(f"{self.url}/{name}"):
-            return pq.read_table(file, columns=columns)
+            try:
+                return pq.read_table(file, columns=columns)
+            except pa.ArrowException as error:
+                raise InputError(f"{self.url}/{name}: expected a Parquet file, got {_one_line(error)}") from error
 
     def remove(self, name: str = "") -> None:
         """Remove a file or folder; one that is not there is no error."""

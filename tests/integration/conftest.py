@@ -23,7 +23,7 @@ import psycopg
 import pytest
 import s3fs
 
-from nightglass.night.records import (
+from nightglass.records import (
     Assessment,
     Baseline,
     Decision,

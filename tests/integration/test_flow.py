@@ -198,8 +198,10 @@ def test_a_store_that_does_not_answer_or_refuses_is_one_clear_error(home: Path, 
     with pytest.raises(AccessDeniedError, match=rf"s3://{bucket}/x"):
         flow.list_night(file, "2026-03-02", images_url=f"s3://{bucket}/x", storage_options=wrong)
     closed = {"key": s3_server.key, "secret": s3_server.secret, "endpoint_url": "http://127.0.0.1:9"}
-    with pytest.raises(StorageError, match="127.0.0.1:9") as refused:
+    with pytest.raises(StorageError, match=r"127\.0\.0\.1:9") as refused:
         flow.list_night(file, "2026-03-02", images_url=f"s3://{bucket}/x", storage_options=closed)
     assert refused.value.can_heal
     with pytest.raises(InputError, match="got nothing there"):
-        flow.list_night(file, "2026-03-02", images_url="s3://no-such-bucket/x", storage_options=s3_server.storage_options)
+        flow.list_night(
+            file, "2026-03-02", images_url="s3://no-such-bucket/x", storage_options=s3_server.storage_options
+        )

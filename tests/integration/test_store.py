@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from nightglass.night.records import Assessment, DriftReport, NeighborImage, TopAnomaly, Verb
+from nightglass.records import Assessment, DriftReport, NeighborImage, TopAnomaly, Verb
 from nightglass.store import Store
 
 pytestmark = pytest.mark.integration

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from nightglass.errors import InputError
-from nightglass.night.records import Assessment, Verb
+from nightglass.records import Assessment, Verb
 from nightglass.store import Store
 
 pytestmark = pytest.mark.integration

@@ -76,10 +76,10 @@ def fit(
 
 
 def _tell(result: dict[str, Any]) -> str:
+    seconds, rate = f"{result['seconds']:.1f} s", f"{result['false_alarm_rate']:.2%}"
     lines = [
-        f"fitted on {result['fitted']} of {result['images']} images in {result['seconds']:.1f} s; "
-        + f"{result['quarantined']} quarantined",
-        f"image threshold {result['image_threshold']:.3f} for {result['false_alarm_rate']:.2%} false alarms",
+        f"fitted on {result['fitted']} of {result['images']} images in {seconds}; {result['quarantined']} quarantined",
+        f"image threshold {result['image_threshold']:.3f} for {rate} false alarms",
         f"detector: {result['out']}",
     ]
     if result["version"]:

@@ -15,7 +15,7 @@ from nightglass.detector.calibration import Calibration
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
 from nightglass.detector.patch_bank import PatchBank
-from nightglass.night.drift import ReferenceStatistic
+from nightglass.detector.reference import ReferenceStatistic
 
 Floats = NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from nightglass.detector.calibration import Calibration
 from nightglass.detector.detector import Detector, Reference
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.patch_bank import PatchBank
+from nightglass.detector.reference import ReferenceStatistic
 from nightglass.errors import ModelError
-from nightglass.night.drift import ReferenceStatistic
 
 FORMAT_VERSION = 1
 DESCRIPTION = "detector.json"

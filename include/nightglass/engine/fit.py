@@ -19,13 +19,13 @@ from nightglass.detector.files import NETWORK, Description, save_detector_files
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
 from nightglass.detector.patch_bank import build_patch_bank
+from nightglass.detector.reference import reference_statistics
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.top_anomalies import make_thumbnail
 from nightglass.errors import AccessDeniedError, InputError, ModelError
 from nightglass.images.manifest import Manifest
 from nightglass.images.reading import ImageRow
-from nightglass.night.drift import reference_statistics
 from nightglass.storage import Folder
 
 Floats = NDArray[np.float32]

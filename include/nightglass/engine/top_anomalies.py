@@ -13,7 +13,7 @@ from nightglass.detector.detector import Detector
 from nightglass.engine.merge import RankedImage
 from nightglass.images.decoding import decode_rgb, let_limits_decide
 from nightglass.images.reading import ImageRow, limits_of, read_image
-from nightglass.night.records import NeighborImage, TopAnomaly
+from nightglass.records import NeighborImage, TopAnomaly
 from nightglass.storage import Folder
 
 MAPS_FOLDER = "anomaly_maps"

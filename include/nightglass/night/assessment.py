@@ -16,7 +16,8 @@ from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.night.decision import decide
 from nightglass.night.drift import adjust_p_values, statistic_drift
 from nightglass.night.embedding_drift import embedding_drift
-from nightglass.night.records import (
+from nightglass.night.tally import StatisticTally
+from nightglass.records import (
     Assessment,
     Baseline,
     DriftReport,
@@ -26,7 +27,6 @@ from nightglass.night.records import (
     TopAnomaly,
     ValidationReport,
 )
-from nightglass.night.tally import StatisticTally
 from nightglass.storage import Folder
 
 _QUARANTINE_SAMPLE = 200

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from nightglass.collections import DecisionOptions
-from nightglass.night.records import Baseline, NightSummary
+from nightglass.records import Baseline, NightSummary
 
 
 def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary], options: DecisionOptions) -> Baseline:

@@ -6,8 +6,8 @@ from nightglass.collections import DecisionOptions, Drift
 from nightglass.errors import InputError
 from nightglass.night.drift_reasons import drift_reasons
 from nightglass.night.rate_reasons import rate_reasons
-from nightglass.night.records import Baseline, Decision, DriftReport, Reason, ValidationReport, Verb
 from nightglass.night.wording import percent, share_of
+from nightglass.records import Baseline, Decision, DriftReport, Reason, ValidationReport, Verb
 
 _RANK = {verb: rank for rank, verb in enumerate((Verb.OK, Verb.WATCH, Verb.RETRAIN, Verb.HOLD))}
 #: More reasons than this are counted in the sentence, not told.

@@ -3,8 +3,8 @@
 from statistics import NormalDist
 
 from nightglass.collections import DecisionOptions, Drift
-from nightglass.night.records import Baseline, DriftReport, Reason, Verb
-from nightglass.night.wording import p_text
+from nightglass.night.wording import p_text, ratio_of
+from nightglass.records import Baseline, DriftReport, Reason, Verb
 
 _NORMAL = NormalDist()
 #: A separability of 1 has no finite effect size.
@@ -94,7 +94,7 @@ def _judge(
         else f"{subject} drifted ({numbers})",
         value=value,
         baseline=usual,
-        ratio=value / usual if usual else None,
+        ratio=ratio_of(value, usual),
         p_value=p_value,
         limit=limit,
     )

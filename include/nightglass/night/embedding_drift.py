@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightglass.errors import InputError
-from nightglass.night.records import EmbeddingDrift
+from nightglass.records import EmbeddingDrift
 
 #: With fewer on either side a held-out half says nothing.
 MIN_IMAGES = 20

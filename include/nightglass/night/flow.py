@@ -22,7 +22,7 @@ from nightglass.night.baseline import build_baseline
 from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
 from nightglass.night.publishing import ASSESSMENT_NAME, publish
 from nightglass.night.readiness import find_reason_to_wait
-from nightglass.night.records import Assessment, QuarantinedImage, TopAnomaly, ValidationReport
+from nightglass.records import Assessment, QuarantinedImage, TopAnomaly, ValidationReport
 from nightglass.store import Store
 
 VALIDATION_NAME = "validation.json"

@@ -10,7 +10,7 @@ from nightglass.collections import Collection, read_collection
 from nightglass.engine.score import ScoreJob
 from nightglass.engine.stage_times import count_workers
 from nightglass.models import FoundModel, find_model
-from nightglass.night.records import Record
+from nightglass.records import Record
 from nightglass.settings import Settings, read_settings
 from nightglass.storage import Folder, open_folder
 

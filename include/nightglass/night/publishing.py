@@ -10,8 +10,8 @@ from nightglass.alerts import send_alert
 from nightglass.engine.score import SUMMARY_NAME, remove_shards
 from nightglass.models import open_registry
 from nightglass.night.plan import PlannedNight
-from nightglass.night.records import Assessment, Verb
 from nightglass.night.report import render_report
+from nightglass.records import Assessment, Verb
 from nightglass.settings import Settings
 from nightglass.storage import Folder
 from nightglass.store import Store

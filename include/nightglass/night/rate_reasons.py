@@ -3,8 +3,8 @@
 import math
 
 from nightglass.collections import DecisionOptions
-from nightglass.night.records import Baseline, Reason, Verb
-from nightglass.night.wording import p_text, percent, share_of
+from nightglass.night.wording import p_text, percent, ratio_of, share_of
+from nightglass.records import Baseline, Reason, Verb
 
 #: A lone image is never a doubling, however rare anomalies were before.
 _MIN_ANOMALOUS = 2
@@ -87,7 +87,7 @@ def _compare(
         elif rate >= math.sqrt(options.ratio) * usual * _ROUNDING:
             verb = Verb.WATCH
     # With nothing usual there is no ratio to tell; the test alone has judged.
-    ratio = rate / usual if usual else None
+    ratio = ratio_of(rate, usual)
     if verb is Verb.OK:
         text = f"{percent(rate)} of {scored} images are anomalous, {of} {percent(usual)}"
     else:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nightglass.detector.reference import count_bins
 from nightglass.errors import InputError
-from nightglass.night.drift import count_bins
 
 #: Values kept for a night's median; up to here it is exact.
 MEDIAN_SAMPLE_SIZE = 65_536

@@ -10,7 +10,7 @@ import pandas as pd
 from nightglass.collections import Validation
 from nightglass.errors import InputError
 from nightglass.night.expectations import Check, Table, list_checks
-from nightglass.night.records import ExpectationResult, ValidationReport
+from nightglass.records import ExpectationResult, ValidationReport
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult

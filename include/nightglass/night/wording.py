@@ -15,3 +15,8 @@ def share_of(part: int, whole: int) -> str:
 def p_text(p_value: float) -> str:
     """Return ``p = 2e-06``; below what a double can hold, ``p < 1e-300``."""
     return f"p = {p_value:.1g}" if p_value >= 1e-300 else "p < 1e-300"
+
+
+def ratio_of(value: float, usual: float | None) -> float | None:
+    """Return ``value / usual``, or None where the usual is nothing, or so small that a ratio says nothing."""
+    return value / usual if usual is not None and usual > 1e-9 else None

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from nightglass.night.records import Assessment, Record, Verb
+from nightglass.records import Assessment, Record, Verb
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from sqlalchemy import RowMapping
 
 from nightglass.errors import InputError
-from nightglass.night.records import Assessment, NightSummary
+from nightglass.records import Assessment, NightSummary
 from nightglass.store.database import Database
 from nightglass.store.migrations import apply_migrations
 from nightglass.store.queries import load_queries

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from nightglass.errors import InputError, ModelError
-from nightglass.night.records import Assessment
+from nightglass.records import Assessment
 from nightglass.registry import ModelRef, Registry
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from nightglass.night.records import Assessment, DriftReport
+from nightglass.records import Assessment, DriftReport
 from nightglass.registry import Registry
 
 pytestmark = pytest.mark.integration

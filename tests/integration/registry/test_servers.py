@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nightglass.errors import ModelError, StorageError
-from nightglass.night.records import Assessment
+from nightglass.records import Assessment
 from nightglass.registry import Registry
 
 pytestmark = pytest.mark.integration

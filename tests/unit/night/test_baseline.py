@@ -4,7 +4,7 @@ import pytest
 
 from nightglass.collections import DecisionOptions
 from nightglass.night.baseline import build_baseline
-from nightglass.night.records import NightSummary, Verb
+from nightglass.records import NightSummary, Verb
 
 
 def make_night(day, scored=100, anomalous=4, psi=0.05, separability=0.1):

@@ -9,7 +9,7 @@ from nightglass.collections import DecisionOptions, Drift
 from nightglass.errors import InputError
 from nightglass.night.decision import decide
 from nightglass.night.drift_reasons import multiply_separability
-from nightglass.night.records import (
+from nightglass.records import (
     Baseline,
     Decision,
     DriftReport,

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from nightglass.detector.reference import ReferenceStatistic, count_bins, reference_statistics
 from nightglass.errors import InputError
-from nightglass.night.drift import (
-    ReferenceStatistic,
-    adjust_p_values,
-    count_bins,
-    reference_statistics,
-    statistic_drift,
-)
+from nightglass.night.drift import adjust_p_values, statistic_drift
 from nightglass.night.embedding_drift import embedding_drift
 from nightglass.night.tally import MEDIAN_SAMPLE_SIZE, StatisticTally
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nightglass.night.records import NeighborImage, TopAnomaly
 from nightglass.night.report.gallery import build_gallery
 from nightglass.night.report.images import colour_map, overlay_uri, photo_uri
+from nightglass.records import NeighborImage, TopAnomaly
 from nightglass.storage import open_folder
 
 

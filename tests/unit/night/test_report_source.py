@@ -63,7 +63,7 @@ def test_a_folder_in_which_nothing_was_scored_has_no_histogram(scored):
         ("assessment.json", '{"night": 1}', "assessment.json: collection: Field required"),
         ("top_anomalies.json", None, "top_anomalies.json: expected to exist"),
         ("quarantine.parquet", None, "quarantine.parquet: expected to exist"),
-        ("scores.parquet", "no Parquet", "scores.parquet: expected Parquet"),
+        ("scores.parquet", "no Parquet", "scores.parquet: expected a Parquet file"),
     ],
 )
 def test_what_is_no_score_folder_gives_one_clear_line(scored, name, content, message):

@@ -11,8 +11,8 @@ from great_expectations.expectations import ExpectColumnValuesToNotBeNull
 from nightglass.collections import Validation
 from nightglass.errors import InputError
 from nightglass.night.expectations import Check
-from nightglass.night.records import ExpectationResult, ValidationReport
 from nightglass.night.validation import _evaluate, _open_source, validate_manifest
+from nightglass.records import ExpectationResult, ValidationReport
 
 
 def make_manifest(count: int = 200, **changes: object) -> pd.DataFrame:

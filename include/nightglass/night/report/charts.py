@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from nightglass.night.records import Histogram, StatisticDrift
 from nightglass.night.report.figures import count, figure, mark, percent
 from nightglass.night.report.svg import (
     ANOMALOUS,
@@ -17,6 +16,7 @@ from nightglass.night.report.svg import (
     drawing,
     to_svg,
 )
+from nightglass.records import Histogram, StatisticDrift
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

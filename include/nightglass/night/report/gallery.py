@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightglass.errors import InputError
-from nightglass.night.records import NeighborImage, TopAnomaly
 from nightglass.night.report.images import (
     Size,
     legend_uri,
@@ -14,6 +13,7 @@ from nightglass.night.report.images import (
     photo_uri,
     thumbnail_uri,
 )
+from nightglass.records import NeighborImage, TopAnomaly
 from nightglass.storage import Folder
 
 MAX_ENTRIES = 60

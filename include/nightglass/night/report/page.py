@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nightglass.night.records import Decision, NightSummary, ValidationReport, Verb
 from nightglass.night.report.charts import draw_histogram
 from nightglass.night.report.figures import count
 from nightglass.night.report.gallery import Gallery, build_gallery
@@ -22,6 +21,7 @@ from nightglass.night.report.sections import (
 )
 from nightglass.night.report.source import Summary, read_scored_night
 from nightglass.night.report.trends import Trends, build_trends
+from nightglass.records import Decision, NightSummary, ValidationReport, Verb
 from nightglass.storage import Folder
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from nightglass.night.records import NightSummary
 from nightglass.night.report import figures
 from nightglass.night.report.names import name_html, plain, without_credentials
 from nightglass.night.report.page import build_page
 from nightglass.night.report.trends import largest_psi
+from nightglass.records import NightSummary
 from nightglass.storage import Folder
 
 _TEMPLATES = Path(__file__).parent / "templates"

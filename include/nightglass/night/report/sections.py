@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nightglass import __version__
-from nightglass.night.records import (
+from nightglass.night.report.charts import draw_shares
+from nightglass.night.report.figures import NOTHING, count, figure, mark, p_value, percent, times
+from nightglass.night.report.names import without_credentials
+from nightglass.night.report.source import ScoredNight
+from nightglass.records import (
     Assessment,
     Baseline,
     Decision,
@@ -16,10 +20,6 @@ from nightglass.night.records import (
     StatisticDrift,
     Verb,
 )
-from nightglass.night.report.charts import draw_shares
-from nightglass.night.report.figures import NOTHING, count, figure, mark, p_value, percent, times
-from nightglass.night.report.names import without_credentials
-from nightglass.night.report.source import ScoredNight
 
 QUARANTINE_WORDS = {
     "empty_file": "The file is empty",

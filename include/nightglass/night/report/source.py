@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightglass.errors import InputError
-from nightglass.night.records import (
+from nightglass.records import (
     Assessment,
     Histogram,
     QuarantinedImage,
@@ -117,10 +117,7 @@ def _read_record(source: Folder, name: str, model: type[Model]) -> Model:
 
 
 def _read_table(source: Folder, name: str, columns: list[str]) -> pa.Table:
-    try:
-        table = source.read_table(name, columns=columns)
-    except pa.ArrowException as error:
-        raise InputError(f"{source.url}/{name}: expected Parquet, got {str(error).splitlines()[0]}") from error
+    table = source.read_table(name, columns=columns)
     missing = sorted(set(columns) - set(table.column_names))
     if missing:
         raise InputError(f"{source.url}/{name}: expected the columns {columns}, got none named {missing}")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from nightglass.night.records import Assessment, NightSummary, Verb
 from nightglass.night.report.figures import figure, mark, percent
 from nightglass.night.report.names import plain
 from nightglass.night.report.svg import (
@@ -23,6 +22,7 @@ from nightglass.night.report.svg import (
     drawing,
     to_svg,
 )
+from nightglass.records import Assessment, NightSummary, Verb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
