@@ -14,7 +14,7 @@ from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME, Me
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
 from nightglass.engine.stage_times import StageTimes
-from nightglass.engine.top_anomalies import MAPS_FOLDER, describe_top_anomalies
+from nightglass.engine.top_anomalies import MAPS_FOLDER, AnomalyExplainer
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest, write_manifest
 from nightglass.storage import Folder
@@ -143,9 +143,9 @@ def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], sourc
     with job.times.measure("explain"):
         wanted = {image.path for image in merged.top}
         rows = {row.path: row for row in manifest.image_rows() if row.path in wanted}
-        top = describe_top_anomalies(
-            merged.top, rows, job.images, job.out, job.detector, job.detector.open_backend(1), job.collection.scoring
-        )
+        backend = job.detector.open_backend(job.workers)
+        explainer = AnomalyExplainer(job.images, job.out, job.detector, backend, job.collection.scoring)
+        top = explainer.explain(merged.top, rows, job.workers)
     listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
     job.out.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
     return merged

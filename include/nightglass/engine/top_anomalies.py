@@ -1,6 +1,8 @@
 """The second pass over the top-k: pictures, anomaly maps and nearest good neighbours."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,8 @@ from nightglass.detector.backends import Backend, patches_of
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import RankedImage
 from nightglass.images.decoding import decode_rgb, let_limits_decide
-from nightglass.images.reading import ImageRow, limits_of, read_image
+from nightglass.images.quarantine import QuarantinedError
+from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
 from nightglass.records import NeighborImage, TopAnomaly
 from nightglass.storage import Folder
 
@@ -22,55 +25,71 @@ _SMOOTHING = 4 / 224  # sigma of PatchCore's Gaussian, as a share of the network
 _MAP_UNIT = 128  # grey level of 1.0: as unusual as good images ever get
 
 
-def describe_top_anomalies(
-    ranked: list[RankedImage],
-    rows: dict[str, ImageRow],
-    images: Folder,
-    out: Folder,
-    detector: Detector,
-    backend: Backend,
-    options: Scoring,
-) -> list[TopAnomaly]:
-    """Write picture, map and neighbours of each ranked image into ``out`` and return their description.
+@dataclass(frozen=True)
+class AnomalyExplainer:
+    """Writes picture, map and neighbours of ranked images into a score folder."""
 
-    Args:
-        ranked: The top-k, highest first.
-        rows: The manifest's row of each ranked path.
-        images: The night's folder.
-        out: The score folder.
-        detector: What scored them.
-        backend: Its network.
-        options: Reading limits.
-    """
-    let_limits_decide()
-    out.remove(MAPS_FOLDER)
-    size = detector.options.backbone.image_size
-    found: list[TopAnomaly] = []
-    for rank, image in enumerate(ranked, start=1):
-        row = rows[image.path]
-        data = read_image(images, row.name_on_disk, options.max_file_bytes)
-        shown = Image.fromarray(decode_rgb(data, row.name_on_disk, limits_of(options), None))
-        shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE), Image.Resampling.LANCZOS)
-        pixels = decode_rgb(data, row.name_on_disk, limits_of(options), size)
-        embedded = backend.embed(pixels[None], patches=True)
-        anomaly_map = upsample_map(detector.patch_bank.anomaly_map(patches_of(embedded, 0)), shown.size)
+    images: Folder
+    out: Folder
+    detector: Detector
+    backend: Backend
+    options: Scoring
+
+    def explain(self, ranked: list[RankedImage], rows: dict[str, ImageRow], workers: int) -> list[TopAnomaly]:
+        """Explain the top-k, highest first.
+
+        Args:
+            ranked: The images.
+            rows: The manifest's row of each ranked path.
+            workers: Threads; the backend was opened for as many.
+        """
+        let_limits_decide()
+        self.out.remove(MAPS_FOLDER)
+        with ThreadPoolExecutor(workers, thread_name_prefix="explain") as pool:
+            return list(pool.map(lambda at: self._explain_one(at[0], at[1], rows[at[1].path]), enumerate(ranked, 1)))
+
+    def _explain_one(self, rank: int, image: RankedImage, row: ImageRow) -> TopAnomaly:
         stem = f"{MAPS_FOLDER}/{rank:04d}"
-        out.write_bytes(f"{stem}.image.jpg", _encode(shown, "JPEG"))
-        grey = np.clip(anomaly_map * _MAP_UNIT, 0, 255).astype(np.uint8)
-        out.write_bytes(f"{stem}.map.png", _encode(Image.fromarray(grey), "PNG"))
-        found.append(
-            TopAnomaly(
-                rank=rank,
-                path=image.path,
-                sha256=image.sha256,
-                image_score=image.image_score,
-                is_anomalous=image.is_anomalous,
-                image=f"{stem}.image.jpg",
-                anomaly_map=f"{stem}.map.png",
-                neighbors=_describe_neighbors(embedded.embedding, detector, out, stem),
-            )
+        try:
+            neighbors = self._write_pictures(row, stem)
+        except QuarantinedError:
+            # Gone or changed since it was scored: its score stands, and the report shows an empty frame.
+            neighbors = []
+        return TopAnomaly(
+            rank=rank,
+            path=image.path,
+            sha256=image.sha256,
+            image_score=image.image_score,
+            is_anomalous=image.is_anomalous,
+            image=f"{stem}.image.jpg",
+            anomaly_map=f"{stem}.map.png",
+            neighbors=neighbors,
         )
-    return found
+
+    def _write_pictures(self, row: ImageRow, stem: str) -> list[NeighborImage]:
+        data = read_image(self.images, row.name_on_disk, self.options.max_file_bytes)
+        check_unchanged(data, row)
+        limits = limits_of(self.options)
+        shown = Image.fromarray(decode_rgb(data, row.name_on_disk, limits, None))
+        shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE), Image.Resampling.LANCZOS)
+        pixels = decode_rgb(data, row.name_on_disk, limits, self.detector.options.backbone.image_size)
+        embedded = self.backend.embed(pixels[None], patches=True)
+        anomaly_map = upsample_map(self.detector.patch_bank.anomaly_map(patches_of(embedded, 0)), shown.size)
+        self.out.write_bytes(f"{stem}.image.jpg", _encode(shown, "JPEG"))
+        grey = np.clip(anomaly_map * _MAP_UNIT, 0, 255).astype(np.uint8)
+        self.out.write_bytes(f"{stem}.map.png", _encode(Image.fromarray(grey), "PNG"))
+        return self._write_neighbors(embedded.embedding, stem)
+
+    def _write_neighbors(self, embedding: NDArray[np.float32], stem: str) -> list[NeighborImage]:
+        scores = self.detector.score(embedding)
+        neighbors = []
+        near = zip(scores.nearest_rows[0].tolist(), scores.nearest_distances[0].tolist(), strict=True)
+        for number, (bank_row, distance) in enumerate(near, start=1):
+            name = f"{stem}.neighbor-{number}.jpg"
+            self.out.write_bytes(name, self.detector.bank_images["thumbnail"][bank_row].as_py())
+            path = self.detector.bank_paths[bank_row]
+            neighbors.append(NeighborImage(path=path, distance=distance, thumbnail=name))
+        return neighbors
 
 
 def upsample_map(anomaly_map: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -79,22 +98,6 @@ def upsample_map(anomaly_map: NDArray[np.float32], size: tuple[int, int]) -> NDA
     large = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
     smooth = gaussian_filter(np.asarray(large), sigma=(_SMOOTHING * height, _SMOOTHING * width))
     return np.asarray(smooth, dtype=np.float32)
-
-
-def _describe_neighbors(
-    embedding: NDArray[np.float32], detector: Detector, out: Folder, stem: str
-) -> list[NeighborImage]:
-    scores = detector.score(embedding)
-    neighbors = []
-    for number, (bank_row, distance) in enumerate(
-        zip(scores.nearest_rows[0], scores.nearest_distances[0], strict=True), start=1
-    ):
-        name = f"{stem}.neighbor-{number}.jpg"
-        out.write_bytes(name, detector.bank_images["thumbnail"][int(bank_row)].as_py())
-        neighbors.append(
-            NeighborImage(path=detector.bank_paths[int(bank_row)], distance=float(distance), thumbnail=name)
-        )
-    return neighbors
 
 
 def make_thumbnail(pixels: NDArray[np.uint8], width: int, height: int, side: int) -> bytes:

@@ -167,6 +167,24 @@ def test_an_image_that_changes_while_it_is_scored_is_quarantined(model: Path, ni
     assert pq.read_table(tmp_path / "out/quarantine.parquet").to_pylist()[0]["reason"] == "changed"
 
 
+def test_an_image_that_vanishes_before_it_is_explained_keeps_its_score(
+    model: Path, night: Path, tmp_path: Path
+) -> None:
+    images = Path(shutil.copytree(night, tmp_path / "images"))
+
+    def remove(stage: str, done: int, total: int) -> None:
+        if stage == "score" and done == total:
+            for path in images.glob("defect-*"):
+                path.unlink()
+
+    summary = score_folder(job(model, images, tmp_path / "out"), remove)
+    assert summary["scored"] == 30
+    top = json.loads((tmp_path / "out/top_anomalies.json").read_text())["top_anomalies"]
+    assert top[0]["path"].startswith("defect")
+    assert top[0]["neighbors"] == []
+    assert top[4]["neighbors"]
+
+
 def test_an_interrupted_run_goes_on_at_its_first_missing_shard(model: Path, night: Path, tmp_path: Path) -> None:
     score(model, night, tmp_path / "whole", shard_size=6)
 
