@@ -145,12 +145,16 @@ def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] 
         storage_options: Credentials and endpoint for fsspec; without them the environment is used.
 
     Raises:
-        InputError: The scheme is unknown.
+        InputError: The scheme is unknown, or the address holds credentials.
     """
     text = os.fspath(url)
     shown = _CREDENTIALS.sub("//", text).rstrip("/")
     if "://" not in text:
         text = Path(text).expanduser().absolute().as_posix()
+    if shown != text.rstrip("/"):
+        raise InputError(
+            f"{shown}: expected an address without credentials; they come from a connection or the environment"
+        )
     options = dict(storage_options or {})
     if text.startswith("s3://"):
         # A listing that is minutes old would make a folder look complete when it is not.
@@ -171,7 +175,7 @@ def explaining(where: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{where}: expected to exist, got nothing there") from error
-    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise AccessDeniedError(f"{where}: access denied ({_one_line(error)})") from error
     except OSError as error:
         if error.errno in {28, 30, 122}:  # ENOSPC, EROFS, EDQUOT

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nightglass.errors import AccessDeniedError, InputError
+from nightglass.storage import open_folder
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path / "new" / "deep")
+    with pytest.raises(ZeroDivisionError), folder.writing("a.txt") as path:
+        path.write_text("half")
+        _ = 1 / 0
+    assert list((tmp_path / "new/deep").iterdir()) == []
+    folder.write_bytes("a.txt", b"whole")
+    assert [path.name for path in (tmp_path / "new/deep").iterdir()] == ["a.txt"]
+    assert folder.read_bytes("a.txt") == b"whole"
+
+
+@pytest.mark.parametrize("name", ["100 % done", "what?", "a*b", "[x]", "a#b", "ünï", "{night}"])
+def test_names_with_signs_are_plain_names(tmp_path: Path, name: str) -> None:
+    folder = open_folder(tmp_path / name)
+    folder.write_bytes("sub/x.txt", b"1")
+    assert (tmp_path / name / "sub/x.txt").read_bytes() == b"1"
+    assert folder.names("sub") == ["x.txt"]
+    assert folder.exists("sub/x.txt")
+    folder.remove("sub")
+    assert not folder.exists("sub/x.txt")
+
+
+def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_folder("out").write_bytes("x", b"1")
+    assert (tmp_path / "out/x").read_bytes() == b"1"
+
+
+def test_missing_things_are_named(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    with pytest.raises(InputError, match=r"nothing.txt: expected to exist"):
+        folder.read_bytes("nothing.txt")
+    folder.remove("nothing.txt")
+    assert folder.names("nowhere") == []
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scores.parquet").write_bytes(b"hello")
+    with pytest.raises(InputError, match=r"scores.parquet: expected a Parquet file"):
+        open_folder(tmp_path).read_table("scores.parquet")
+
+
+def test_tables_read_back(tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2], "b": ["x", "y"]})
+    open_folder(tmp_path).write_table("t.parquet", table)
+    assert open_folder(tmp_path).read_table("t.parquet").equals(table)
+    assert open_folder(tmp_path).read_table("t.parquet", ["b"]).column_names == ["b"]
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(InputError, match="expected a folder, file:// or s3:// address"):
+        open_folder("nosuch://bucket/x")
+
+
+def test_credentials_in_an_address_are_refused_and_never_shown() -> None:
+    with pytest.raises(InputError, match="address without credentials") as refused:
+        open_folder("s3://key:secret@bucket/x")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_read_only_place_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(AccessDeniedError):
+        open_folder(tmp_path / "file").write_bytes("x", b"1")
+    with pytest.raises(AccessDeniedError):
+        open_folder("/proc/nightglass").write_bytes("x", b"1")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
