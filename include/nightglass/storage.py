@@ -151,7 +151,7 @@ def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     shown = _CREDENTIALS.sub("//", text).rstrip("/")
     if "://" not in text:
         text = Path(text).expanduser().absolute().as_posix()
-    if shown != text.rstrip("/"):
+    if _CREDENTIALS.search(os.fspath(url)):
         raise InputError(
             f"{shown}: expected an address without credentials; they come from a connection or the environment"
         )

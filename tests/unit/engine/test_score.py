@@ -16,7 +16,7 @@ from nightglass.engine.score import ScoreJob, score_folder
 from nightglass.engine.shards import plan_shards
 from nightglass.errors import AccessDeniedError, InputError
 from nightglass.storage import open_folder
-from tests.conftest import draw_panel, png_with_size, write_panels
+from tests.conftest import SmallDisk, draw_panel, png_with_size, write_panels
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 IMAGE_COLUMNS = ["path", "sha256", "image_score", "is_anomalous"]
@@ -222,15 +222,11 @@ def test_a_night_is_never_more_than_256_shards(images: int, shard_size: int, cou
     assert sum(shard.stop - shard.start for shard in shards) == images
 
 
-def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(model: Path, night: Path, tmp_path: Path) -> None:
-    out = tmp_path / "full"
-    out.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", out], check=False).returncode == 0
-    assert mounted, "this test needs the right to mount a small file system"
-    try:
-        with pytest.raises(AccessDeniedError, match="No space left on device"):
-            score(model, night, out)
-        assert not list(out.rglob(".writing-*"))
-        assert not (out / "scores.parquet").exists()
-    finally:
-        subprocess.run(["umount", out], check=True)
+def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(
+    model: Path, night: Path, small_disk: SmallDisk
+) -> None:
+    out = small_disk("size=64k")
+    with pytest.raises(AccessDeniedError, match="No space left on device"):
+        score(model, night, out)
+    assert not list(out.rglob(".writing-*"))
+    assert not (out / "scores.parquet").exists()
