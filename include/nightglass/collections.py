@@ -52,7 +52,7 @@ class DetectorOptions(Section):
     num_neighbors: int = Field(3, ge=1, le=50)
     false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="aim of the image threshold on good images")
     max_bank_images: int = Field(20_000, ge=10)
-    patch_bank_size: int = Field(20_000, ge=100)
+    patch_bank_size: int = Field(10_000, ge=100)
     seed: int = 0
 
 
@@ -61,7 +61,7 @@ class Scoring(Section):
 
     top_k: int = Field(20, ge=1, le=1000)
     shard_size: int = Field(2_000, ge=1, description="images per mapped task; grows so that there are <= 256")
-    batch_size: int = Field(16, ge=1, le=512)
+    batch_size: int = Field(8, ge=1, le=512)
     max_pixels: int = Field(100_000_000, ge=1, description="larger images are quarantined, never decoded")
     max_file_bytes: int = Field(500_000_000, ge=1)
     suffix_mismatch: Literal["quarantine", "accept"] = "quarantine"

@@ -142,3 +142,8 @@ def run_night(airflow) -> Callable[..., tuple[str, dict[str, str | None]]]:
         return state, airflow.task_states(dag_id, run_id)
 
     return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    return processes.free_port()

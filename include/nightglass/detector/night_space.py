@@ -1,5 +1,7 @@
 """The small vectors by which a night's images are stored, compared and searched."""
 
+import functools
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +18,18 @@ def project(standardized: Floats) -> Floats:
     """
     size = standardized.shape[1]
     if size > DIMENSIONS:
-        rotation = faiss.RandomRotationMatrix(size, DIMENSIONS)
-        rotation.init(20_260_101)
-        projected = rotation.apply(np.ascontiguousarray(standardized))
+        projected = _rotation(size).apply(np.ascontiguousarray(standardized))
     else:
         projected = np.pad(standardized, ((0, 0), (0, DIMENSIONS - size)))
     length = np.linalg.norm(projected, axis=1, keepdims=True)
     return np.asarray(projected / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+@functools.cache
+def _rotation(size: int) -> "faiss.RandomRotationMatrix":
+    rotation = faiss.RandomRotationMatrix(size, DIMENSIONS)
+    rotation.init(20_260_101)
+    return rotation
 
 
 def new_index() -> "faiss.Index":

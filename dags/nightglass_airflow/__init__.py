@@ -1,0 +1,1 @@
+"""What the DAG files share: the few lines that know both Airflow and Nightglass."""
