@@ -31,20 +31,19 @@ check: .venv/.installed-dev ## format, lint and types
 	$(BIN)/mypy
 
 # A stamp file a step: newer than what it was installed from means that there is nothing to do.
-# --no-compile: Python compiles what is used when it is first used, which is a small part of all that is installed.
 .venv/.installed: requirements.txt requirements.in pyproject.toml
 	@echo 'Installing into .venv (once; some minutes)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --no-compile -r requirements.txt
+	$(BIN)/python -m pip install -qq -r requirements.txt
 	$(BIN)/python -m pip install -qq --no-deps -e .
 	@touch $@
 
 .venv/.installed-demo: .venv/.installed requirements-demo.txt
-	$(BIN)/python -m pip install -qq --no-compile -r requirements-demo.txt
+	$(BIN)/python -m pip install -qq -r requirements-demo.txt
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
-	$(BIN)/python -m pip install -qq --no-compile -r requirements-dev.txt
+	$(BIN)/python -m pip install -qq -r requirements-dev.txt
 	@touch $@
 
 # "+cpu" and the like say which build of a release this machine has; the lock names the release.

@@ -51,7 +51,7 @@ def _failure_teller(collection: Collection | None) -> Callable[[Context], None]:
         subject, urls = ti.dag_id, tuple(settings.alert_urls.split())
         if collection:
             subject = f"{collection.name} {night_of(collection, context['dag_run'], context['params'])}"
-            urls = alert_urls(collection) if "failure" in collection.alerts.on else ()
+            urls = alert_urls(collection) if "failure" in collection.alerts.about else ()
         if urls:
             run_url = f"{settings.ui_url}/dags/{ti.dag_id}/runs/{quote(ti.run_id)}"
             reason = error or "its process was killed, or timed out"

@@ -20,19 +20,26 @@ Severity = Literal["critical", "warning"]
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+def _check_order(names: str, low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"{names}: expected the lower number first, got {low:g} and {high:g}")
+
+
 class Section(BaseModel):
     """Base of every part of a collection's file: unknown keys are refused, values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ready(Section):
     """When a night's folder counts as complete."""
 
-    marker: str | None = Field(None, description="file whose presence says the folder is complete")
+    marker: str | None = Field(
+        None, min_length=1, pattern=r"^[^/]", description="file whose presence says the folder is complete"
+    )
     quiet_minutes: float = Field(10, ge=0, description="without a marker: no file newer than this")
     deadline_hours: float = Field(6, gt=0, description="then the night fails and people are told")
-    poll_seconds: float = Field(60, gt=0)
+    poll_seconds: float = Field(60, ge=10, description="below 10 Airflow may take a look for a lost task")
 
 
 class Backbone(Section):
@@ -90,6 +97,13 @@ class Validation(Section):
     max_unreadable_share: Share = Field(0.1, description="images quarantined by their header or bytes")
     unreadable_severity: Severity = "critical"
 
+    @model_validator(mode="after")
+    def _check_ranges(self) -> "Validation":
+        _check_order("usual_count_ratio", *self.usual_count_ratio)
+        _check_order("brightness", *self.brightness)
+        _check_order("min_side_pixels and max_side_pixels", self.min_side_pixels, self.max_side_pixels)
+        return self
+
 
 class Drift(Section):
     """How a night is compared with the champion's reference."""
@@ -100,6 +114,12 @@ class Drift(Section):
     watch_separability: Share = Field(0.3, description="embedding drift: 2*AUC-1 of tonight against reference")
     retrain_separability: Share = 0.5
     sample_size: int = Field(500, ge=20, le=5000, description="images of each side in the embedding test")
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> "Drift":
+        _check_order("watch_psi and retrain_psi", self.watch_psi, self.retrain_psi)
+        _check_order("watch_separability and retrain_separability", self.watch_separability, self.retrain_separability)
+        return self
 
 
 class DecisionOptions(Section):
@@ -119,7 +139,7 @@ class Alerts(Section):
     """Who is told; the addresses themselves are secrets and stay out of this file."""
 
     connection: str | None = Field(None, description="Airflow connection whose URI or extra.urls is an Apprise URL")
-    on: tuple[Literal["retrain", "hold", "watch", "failure"], ...] = ("retrain", "hold", "failure")
+    about: tuple[Literal["retrain", "hold", "watch", "failure"], ...] = ("retrain", "hold", "failure")
 
 
 class Collection(Section):
@@ -137,7 +157,7 @@ class Collection(Section):
     start_date: date = date(2026, 1, 1)
     catchup: bool = False
     night_lag_days: int = Field(1, ge=0, description="a run at 02:00 scores yesterday's folder")
-    model: str = Field("", description="registered model; default: nightglass-<name>")
+    model: str = Field("", pattern=r"^[^/:@]*$", description="registered model; default: nightglass-<name>")
     ready: Ready = Ready()
     detector: DetectorOptions = DetectorOptions()
     scoring: Scoring = Scoring()
@@ -205,6 +225,8 @@ def read_collection(path: Path) -> Collection:
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         where = f" at line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{path}: expected YAML, got a syntax error{where}") from error
+    except (ValueError, RecursionError) as error:  # a date that is none, a file that is nested without end
+        raise ConfigurationError(f"{path}: expected YAML, got {type(error).__name__}: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{path}: expected a mapping of settings, got {type(raw).__name__}")
     raw.setdefault("name", path.stem)

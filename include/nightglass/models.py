@@ -1,6 +1,9 @@
 """Find a detector by what people call it: a folder, or ``models:/NAME@champion`` in the registry."""
 
 import getpass
+import os
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
-from nightglass.detector.files import load_detector
+from nightglass.detector.files import load_detector, read_description
 from nightglass.engine.fit import Fitted
 from nightglass.errors import ModelError
 
 if TYPE_CHECKING:
     from nightglass.registry import Registry
+from nightglass.records import ModelRef
 from nightglass.settings import Settings
 from nightglass.store import Store
 
@@ -25,13 +29,7 @@ class FoundModel:
     """A detector with its name and version: those of the registry, or the folder and the fingerprint's start."""
 
     detector: Detector
-    name: str
-    version: str
-
-    @property
-    def uri(self) -> str:
-        """What finds exactly this version again."""
-        return f"{REGISTRY_PREFIX}{self.name}/{self.version}"
+    ref: ModelRef
 
 
 def open_registry(settings: Settings) -> "Registry":
@@ -56,12 +54,33 @@ def find_model(model: str, settings: Settings) -> FoundModel:
         if not folder.is_dir():
             raise ModelError(f"--model: expected a detector folder or {REGISTRY_PREFIX}NAME@champion, got {model}")
         detector = load_detector(folder)
-        return FoundModel(detector, folder.name, detector.fingerprint[:12])
+        return FoundModel(detector, ModelRef(name=folder.name, version=detector.fingerprint[:12]))
     registry = open_registry(settings)
-    reference = registry.resolve(model)
-    uri = f"{REGISTRY_PREFIX}{reference.name}/{reference.version}"
-    folder = registry.download(uri, settings.home / "models")
-    return FoundModel(load_detector(folder), reference.name, reference.version)
+    ref = registry.resolve(model)
+    folder = registry.download(ref.uri, settings.home / "models")
+    try:
+        return FoundModel(load_detector(folder), ref)
+    except ModelError:
+        # The copy may have been damaged since; a second one that is no better says so.
+        shutil.rmtree(folder, ignore_errors=True)
+        return FoundModel(load_detector(registry.download(ref.uri, settings.home / "models")), ref)
+
+
+def find_version(ref: ModelRef, fingerprint: str, settings: Settings) -> FoundModel:
+    """Load exactly this detector: the local copy where there is one, without a word to the registry.
+
+    Raises:
+        ModelError: The registry has no such version, or it is another detector than the one meant.
+    """
+    for path in sorted((settings.home / "models" / ref.name / ref.version).glob("[!.]*/detector.json")):
+        with suppress(ModelError):  # a damaged copy is fetched again below
+            if read_description(path.parent).fingerprint == fingerprint:
+                return FoundModel(load_detector(path.parent), ref)
+    found = find_model(ref.uri, settings)
+    if found.detector.fingerprint != fingerprint:
+        got = found.detector.fingerprint[:12]
+        raise ModelError(f"{ref.uri}: expected the detector {fingerprint[:12]}, got {got}; list the night again")
+    return found
 
 
 def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settings: Settings) -> str:
@@ -87,6 +106,7 @@ def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settin
         tags={"data_version": description.data_version, "fingerprint": description.fingerprint},
     )
     if registry.get_champion(collection.model_name) is None:
+        registry.set_champion(collection.model_name, version)
         with Store.connect(settings.database_url, settings.sql_dir) as store:
             store.migrate()
             store.record_promotion(
@@ -96,8 +116,14 @@ def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settin
                 version=version,
                 previous_version=None,
                 at=datetime.now(UTC),
-                by=getpass.getuser(),
+                by=_name_user(),
                 reason="first version of the model",
             )
-        registry.set_champion(collection.model_name, version)
     return version
+
+
+def _name_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"

@@ -12,6 +12,18 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ModelRef(Record):
+    """One version of a registered model."""
+
+    name: str
+    version: str
+
+    @property
+    def uri(self) -> str:
+        """What finds exactly this version again."""
+        return f"models:/{self.name}/{self.version}"
+
+
 class Verb(StrEnum):
     """What a night asks for, from best to worst is: ok, watch, retrain; hold means do not judge."""
 

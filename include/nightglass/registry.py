@@ -10,7 +10,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nightglass.errors import InputError, ModelError
-from nightglass.records import Assessment
+from nightglass.records import Assessment, ModelRef
 from nightglass.storage import explaining
 from nightglass.store import result_sha256
 from nightglass.tracking import MISSING, Tracking
@@ -31,19 +30,6 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 EXPERIMENT = "nightglass"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:.][^/@:]*)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """One registered version of a detector."""
-
-    name: str
-    version: str
-
-    @property
-    def uri(self) -> str:
-        """Return the address that always means this version."""
-        return f"models:/{self.name}/{self.version}"
 
 
 class Registry:
@@ -196,7 +182,7 @@ class Registry:
                 raise ModelError(f"{ref.uri}: expected its files where MLflow put them, got none") from error
             flavors = description["flavors"]
             data = flavors.get("python_function", {}).get("data")
-            if not data:
+            if not data or not (temporary / data).resolve().is_relative_to(temporary.resolve()):
                 raise ModelError(f"{ref.uri}: expected a detector of Nightglass, got flavors {', '.join(flavors)}")
             try:
                 (temporary / data).rename(target)
@@ -213,11 +199,11 @@ def _resolve(client: "MlflowClient", model_uri: str) -> ModelRef:
         raise ModelError(f"expected models:/NAME@{CHAMPION} or models:/NAME/VERSION, got {model_uri!r}")
     if match["version"]:
         _require(client, match["name"], match["version"])
-        return ModelRef(match["name"], match["version"])
+        return ModelRef(name=match["name"], version=match["version"])
     version = _find_alias(client, match["name"], match["alias"])
     if version is None:
         raise ModelError(f"{model_uri}: expected a registered model with this alias, got none; {_known(client)}")
-    return ModelRef(match["name"], version)
+    return ModelRef(name=match["name"], version=version)
 
 
 def _require(client: "MlflowClient", name: str, version: str) -> None:
@@ -258,8 +244,14 @@ def _signature() -> "ModelSignature":
     from mlflow.types import ColSpec, DataType, Schema
 
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "path")]),
-        outputs=Schema([ColSpec(DataType.double, "image_score"), ColSpec(DataType.boolean, "is_anomalous")]),
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.double, "image_score"),
+                ColSpec(DataType.boolean, "is_anomalous"),
+                ColSpec(DataType.string, "reason", required=False),
+            ]
+        ),
     )
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nightglass.errors import ConfigurationError
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
     """Settings of one process; each field is the environment variable ``NIGHTGLASS_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTGLASS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="NIGHTGLASS_", env_ignore_empty=True, extra="ignore")
 
     home: Path = Field(default=Path("var"), description="holds everything that a local run writes")
     database_url: str = Field(default="", description="results database; default: nightglass.db in home")
@@ -25,12 +27,15 @@ class Settings(BaseSettings):
     def resolved(self) -> "Settings":
         """Return a copy with an absolute home and every default filled in; creates nothing."""
         home = self.home.expanduser().absolute()
+        if set(str(home)) & set("?#%"):
+            raise ConfigurationError(f"NIGHTGLASS_HOME: expected a folder without ? # and % in its name, got {home}")
+        nights = self.nights_url or str(home / "nights")
         return self.model_copy(
             update={
                 "home": home,
                 "database_url": self.database_url or f"sqlite:///{home / 'nightglass.db'}",
                 "tracking_url": self.tracking_url or f"sqlite:///{home / 'mlflow.db'}",
-                "nights_url": (self.nights_url or (home / "nights").as_uri()).rstrip("/"),
+                "nights_url": nights.rstrip("/") if "://" in nights else str(Path(nights).expanduser().absolute()),
             }
         )
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 import fsspec
 import pyarrow as pa
@@ -89,6 +90,8 @@ class Folder:
             with explaining(where):
                 yield local
                 if self.is_local:
+                    with local.open("rb") as written:
+                        os.fsync(written.fileno())  # else a power cut may leave the name without the content
                     local.chmod(0o644)
                     local.replace(target)
                 else:
@@ -105,14 +108,36 @@ class Folder:
         """Read a Parquet file, or only some ``columns`` of it."""
         with self.open_read(name) as file, explaining(f"{self.url}/{name}"):
             try:
-                return pq.read_table(file, columns=columns)
+                # Not pq.read_table: its reading ahead in threads can abort a process that ends soon after.
+                table = pq.ParquetFile(file).read(columns=columns)
             except pa.ArrowException as error:
                 raise InputError(f"{self.url}/{name}: expected a Parquet file, got {_one_line(error)}") from error
+            missing = sorted(set(columns or ()) - set(table.column_names))
+            if missing:
+                raise InputError(f"{self.url}/{name}: expected the columns {columns}, got none named {missing}")
+            return table
 
     def remove(self, name: str = "") -> None:
         """Remove a file or folder; one that is not there is no error."""
         with explaining(f"{self.url}/{name}"), suppress(FileNotFoundError):
-            self.fs.rm(self.path(name), recursive=True)
+            if self.is_local:
+                self.fs.rm(self.path(name), recursive=True)
+            else:
+                # Key by key: the recursive call of a remote file system takes the name for a pattern.
+                for key in self.fs.find(self.path(name)):
+                    self.fs.rm_file(key)
+
+    def take(self, source: "Folder", name: str) -> None:
+        """Move ``name``, a file or folder of ``source`` in the same store, here; an older one gives way."""
+        with explaining(f"{self.url}/{name}"):
+            self.remove(name)
+            if self.is_local:
+                if Path(source.path(name)).exists():
+                    Path(source.path(name)).rename(self.path(name))
+                return
+            for key in self.fs.find(source.path(name)):
+                self.fs.cp_file(key, self.path(name) + key[len(source.path(name)) :])
+                self.fs.rm_file(key)
 
     def names(self, name: str = "") -> list[str]:
         """Return the names directly inside, sorted; an absent folder has none."""
@@ -126,19 +151,19 @@ class Folder:
 
     @contextmanager
     def as_local(self, name: str) -> Iterator[Path]:
-        """Give ``name`` as a local file or folder, downloaded for the block where it is remote."""
+        """Give the file ``name`` as a local one, downloaded for the block where it is remote."""
         if self.is_local:
             yield Path(self.path(name))
             return
         with tempfile.TemporaryDirectory(prefix="nightglass-") as folder:
             local = Path(folder) / posixpath.basename(name)
             with explaining(f"{self.url}/{name}"):
-                self.fs.get(self.path(name), str(local), recursive=True)
+                self.fs.get_file(self.path(name), str(local))
             yield local
 
 
 def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Folder:
-    """Open a local path, ``file://`` or ``s3://`` address; nothing is read yet.
+    """Open a local path, ``file://`` (percent-encoded) or ``s3://`` address; nothing is read yet.
 
     Args:
         url: The address. A path without a scheme is local.
@@ -148,22 +173,23 @@ def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] 
         InputError: The scheme is unknown, or the address holds credentials.
     """
     text = os.fspath(url)
-    shown = _CREDENTIALS.sub("//", text).rstrip("/")
-    if "://" not in text:
-        text = Path(text).expanduser().absolute().as_posix()
-    if _CREDENTIALS.search(os.fspath(url)):
+    shown = _CREDENTIALS.sub("//", text).rstrip("/") or "/"
+    if _CREDENTIALS.search(text):
         raise InputError(
             f"{shown}: expected an address without credentials; they come from a connection or the environment"
         )
-    options = dict(storage_options or {})
-    if text.startswith("s3://"):
-        # A listing that is minutes old would make a folder look complete when it is not.
-        options = {"use_listings_cache": False, "config_kwargs": {"retries": {"max_attempts": 3}}} | options
-    try:
-        fs, root = fsspec.core.url_to_fs(text, **options)
-    except (ValueError, ImportError) as error:
-        raise InputError(f"{shown}: expected a folder, file:// or s3:// address, got {_one_line(error)}") from error
-    return Folder(fs, str(root).rstrip("/") or "/", shown)
+    scheme, separator, rest = text.partition("://")
+    if not separator or "/" in scheme:
+        return Folder(LocalFileSystem(), Path(text).expanduser().absolute().as_posix(), shown)
+    if scheme not in {"file", "s3"} or not rest.strip("/"):
+        raise InputError(f"{shown[:200]}: expected a local folder, file:///FOLDER or s3://BUCKET/FOLDER")
+    if scheme == "file":
+        return Folder(LocalFileSystem(), unquote(urlsplit(text).path).rstrip("/") or "/", shown)
+    # A listing that is minutes old would make a folder look complete when it is not.
+    options = {"use_listings_cache": False, "config_kwargs": {"retries": {"max_attempts": 3}}} | dict(
+        storage_options or {}
+    )
+    return Folder(fsspec.filesystem("s3", **options), rest.rstrip("/"), shown)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ ORDER BY entry DESC;
 -- The newest entry of a version that replaced another one; a model's first champion replaced none.
 SELECT "at", event
 FROM promotion_log
-WHERE collection = :collection AND version = :version AND previous_version IS NOT NULL
+WHERE model_name = :model_name AND version = :version AND previous_version IS NOT NULL
 ORDER BY entry DESC
 LIMIT 1;
 
@@ -35,5 +35,5 @@ LIMIT 1;
 SELECT COUNT(*) AS nights
 FROM night_results
 WHERE
-    collection = :collection AND model_version = :model_version AND night < :before
+    collection = :collection AND model_name = :model_name AND model_version = :model_version AND night < :before
     AND published_at >= :since;

@@ -8,7 +8,8 @@ SELECT
 FROM (
     SELECT * FROM night_results
     WHERE
-        collection = :collection AND model_version = :model_version AND night < :before
+        collection = :collection AND model_name = :model_name AND model_version = :model_version
+        AND night < :before
         AND decision IN ('ok', 'watch')
     ORDER BY night DESC
     LIMIT :limit
@@ -24,7 +25,8 @@ SELECT
 FROM (
     SELECT * FROM night_results
     WHERE
-        collection = :collection AND model_version = :model_version AND night < :before
+        collection = :collection AND model_name = :model_name AND model_version = :model_version
+        AND night < :before
         AND decision IN ('ok', 'watch')
     ORDER BY night
     LIMIT :limit

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from nightglass.records import Assessment, DriftReport, NeighborImage, TopAnomaly, Verb
+from nightglass.records import Assessment, DriftReport, ModelRef, NeighborImage, TopAnomaly, Verb
 from nightglass.store import Store
 
 pytestmark = pytest.mark.integration
@@ -21,6 +21,10 @@ HOSTILE = [
     "läufer/😀/\u202egpj.exe.jpg",
     "back\\slash\tand\nline.jpg",
 ]
+
+
+def version(number: int) -> ModelRef:
+    return ModelRef(name="nightglass-cells", version=str(number))
 
 
 def read(database_url: str, sql: str) -> list[tuple[Any, ...]]:
@@ -138,15 +142,15 @@ def test_quiet_first_and_recent_nights(store: Store, make_assessment: MakeAssess
     publish(store, make_assessment("2026-02-28", model_version="2"))
     publish(store, make_assessment("2026-02-27", collection="other"))
 
-    quiet = store.quiet_nights("cells", "3", "2026-03-06", 10)
+    quiet = store.quiet_nights("cells", version(3), "2026-03-06", 10)
     assert [night.night for night in quiet] == ["2026-03-05", "2026-03-02", "2026-03-01"]
     assert quiet[0].statistic_psi == {"brightness": 0.05, "image_score": 0.025}
     assert (quiet[0].scored, quiet[0].anomalous, quiet[0].separability) == (200, 4, 0.12)
-    assert [night.night for night in store.quiet_nights("cells", "3", "2026-03-06", 2)] == [
+    assert [night.night for night in store.quiet_nights("cells", version(3), "2026-03-06", 2)] == [
         "2026-03-05",
         "2026-03-02",
     ]
-    first = store.first_nights("cells", "3", 2, "2026-03-06")
+    first = store.first_nights("cells", version(3), 2, "2026-03-06")
     assert [night.night for night in first] == ["2026-03-01", "2026-03-02"]
     recent = store.recent_nights("cells", "2026-03-04", 3)
     assert [night.decision for night in recent] == [Verb.WATCH, Verb.RETRAIN, Verb.HOLD]
@@ -156,7 +160,7 @@ def test_quiet_first_and_recent_nights(store: Store, make_assessment: MakeAssess
 
 def test_a_night_without_drift_still_has_a_summary(store: Store, make_assessment: MakeAssessment) -> None:
     publish(store, make_assessment(drift=DriftReport(statistics=[], embedding=None)))
-    (night,) = store.quiet_nights("cells", "3", "2026-12-31", 5)
+    (night,) = store.quiet_nights("cells", version(3), "2026-12-31", 5)
     assert (night.statistic_psi, night.separability) == ({}, None)
 
 

@@ -6,13 +6,17 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from nightglass.errors import InputError
-from nightglass.records import Assessment, Verb
+from nightglass.records import Assessment, ModelRef, Verb
 from nightglass.store import Store
 
 pytestmark = pytest.mark.integration
 
 MakeAssessment = Callable[..., Assessment]
 NOW = datetime(2026, 3, 15, 2, 30, tzinfo=UTC)
+
+
+def version(number: int) -> ModelRef:
+    return ModelRef(name="nightglass-cells", version=str(number))
 
 
 def read(database_url: str, sql: str) -> list[tuple[Any, ...]]:
@@ -75,15 +79,15 @@ def test_a_promotion_needs_who_and_why(store: Store, missing: str) -> None:
 
 
 def test_nights_since_promotion(store: Store, make_assessment: MakeAssessment) -> None:
-    assert store.nights_since_promotion("cells", "3", "2026-03-20") is None
+    assert store.nights_since_promotion("cells", version(3), "2026-03-20") is None
     promote(store, "2", None, NOW - timedelta(days=9))
     publish(store, make_assessment("2026-03-10", model_version="2"), NOW - timedelta(days=5))
-    assert store.nights_since_promotion("cells", "2", "2026-03-20") is None
+    assert store.nights_since_promotion("cells", version(2), "2026-03-20") is None
     publish(store, make_assessment("2026-03-11"), NOW - timedelta(hours=1))
     promote(store, "3", "2", NOW)
-    assert store.nights_since_promotion("cells", "3", "2026-03-20") == 0
+    assert store.nights_since_promotion("cells", version(3), "2026-03-20") == 0
     for day in (14, 15, 16):
         publish(store, make_assessment(f"2026-03-{day}", verb=Verb.HOLD), NOW + timedelta(days=day - 13))
-    assert store.nights_since_promotion("cells", "3", "2026-03-16") == 2
+    assert store.nights_since_promotion("cells", version(3), "2026-03-16") == 2
     promote(store, "2", "3", NOW + timedelta(days=9), event="rolled_back")
-    assert store.nights_since_promotion("cells", "2", "2026-03-30") is None
+    assert store.nights_since_promotion("cells", version(2), "2026-03-30") is None

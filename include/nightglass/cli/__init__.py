@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 
@@ -32,6 +33,8 @@ def main() -> None:
     # Without a network these libraries would wait for their telemetry or version checks.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # What is being written is cleaned up when a supervisor ends the command.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(_run())
 
 
@@ -43,7 +46,11 @@ def _run() -> int:
     except click.exceptions.Abort:
         return _fail("interrupted", 130)
     except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.format_message(), err=True)
+        else:
+            _fail(error.format_message(), error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         # The reader of stdout went away, as `| head` does.
         with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ def fit(
     """Fit a detector on known-good images."""
     from nightglass.engine.fit import fit_detector
     from nightglass.engine.stage_times import StageTimes, count_workers
-    from nightglass.images.labels import read_labels
+    from nightglass.images.labels import check_labels_match, read_labels
     from nightglass.images.manifest import build_manifest
     from nightglass.models import register_fitted
     from nightglass.settings import read_settings
@@ -45,7 +45,9 @@ def fit(
                 workers=workers,
                 progress=lambda done, total: bars("list", done, total),
             )
-        rows = [row for row in manifest.image_rows() if known.get(row.path) != "defect"]
+        readable = manifest.image_rows()
+        check_labels_match(known, manifest, labels)
+        rows = [row for row in readable if known.get(row.path) != "defect"]
         done = 0
 
         def count(number: int) -> None:
@@ -59,8 +61,8 @@ def fit(
     result = {
         "images": len(manifest),
         "fitted": fitted.images,
-        "left_out_as_defect": len(manifest.image_rows()) - len(rows),
-        "quarantined": len(manifest) - len(manifest.image_rows()) + fitted.quarantined,
+        "left_out_as_defect": len(readable) - len(rows),
+        "quarantined": len(manifest) - len(readable) + fitted.quarantined,
         "image_threshold": description.calibration.image_threshold,
         "false_alarm_rate": description.calibration.false_alarm_rate,
         "data_version": description.data_version,

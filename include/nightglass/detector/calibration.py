@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nightglass.errors import ModelError
 
@@ -21,7 +21,7 @@ class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     center: float
-    scale: float
+    scale: float = Field(gt=0)
     image_threshold: float
     false_alarm_rate: float
     num_images: int

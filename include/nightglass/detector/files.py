@@ -31,12 +31,13 @@ _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
 )
 # Derived from the weights, and its layer names differ from run to run: not part of the detector's identity.
 _DERIVED = {NETWORK, "network.bin"}
+_FILES = {*_DERIVED, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
 
 
 class Description(BaseModel):
     """The content of ``detector.json``; without any time, so that the same fit gives the same file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format_version: int = FORMAT_VERSION
     nightglass_version: str = __version__
@@ -114,9 +115,13 @@ def load_detector(folder: Path) -> Detector:
         ModelError: A file is missing, damaged, or of another version.
     """
     description = read_description(folder)
+    if set(description.files) != _FILES:
+        raise ModelError(
+            f"{folder}: expected the files {', '.join(sorted(_FILES))}, got {len(description.files)} others"
+        )
     for name, expected in description.files.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file():
+        if not path.is_file():
             raise ModelError(f"{folder}: expected the file '{name}' of the detector, got nothing there")
         if _sha256(path) != expected:
             raise ModelError(f"{path}: expected the content that was fitted, got another sha256; copy it again")

@@ -35,7 +35,7 @@ class EmbeddingNetwork(nn.Module):
             raise InputError(f"backbone: expected stages 0 to {count - 1} of '{options.name}', got {used}")
         self.used = used
         self.stages = [used.index(stage) for stage in options.stages]
-        self.patch_stages = [used.index(stage) for stage in options.patch_stages]
+        self.patch_stages = [used.index(stage) for stage in sorted(options.patch_stages)]
         config = self.backbone.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]

@@ -23,7 +23,7 @@ from nightglass.detector.reference import reference_statistics
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.top_anomalies import make_thumbnail
-from nightglass.errors import AccessDeniedError, InputError, ModelError
+from nightglass.errors import AccessDeniedError, InputError, ModelError, NightglassError
 from nightglass.images.manifest import Manifest
 from nightglass.images.reading import ImageRow
 from nightglass.storage import Folder
@@ -33,6 +33,7 @@ MIN_GOOD_IMAGES = 10
 _HELD_OUT_IMAGES = 64
 _REFERENCE_EMBEDDINGS = 2000
 _THUMBNAIL_SIDE = 128
+_LITTLE_SPACE = 64 * 1024 * 1024
 _STATISTIC_NAMES = ("brightness", "contrast", "sharpness", "colourfulness")
 
 
@@ -85,6 +86,7 @@ def fit_detector(
         ModelError: There are too few good images.
         InputError: ``out`` exists and is no detector, or the backbone is unknown.
     """
+    out = out.resolve()
     options = collection.detector
     unique = list({row.sha256: row for row in reversed(rows)}.values())[::-1]
     if len(unique) < MIN_GOOD_IMAGES:
@@ -123,10 +125,11 @@ def _collect(
     random = np.random.default_rng(options.seed)
     in_bank = _choose(random, len(rows), options.max_bank_images)
     held_out = _choose(random, len(rows), min(_HELD_OUT_IMAGES, len(rows) // 4))
-    patches_per_image = -(-options.patch_bank_size // (len(rows) - len(held_out)))
+    rows_needed = [rows[i] for i in sorted({*in_bank, *held_out})]
+    patches_per_image = -(-options.patch_bank_size // max(1, len(rows_needed) - len(held_out)))
     chosen = {rows[i].path for i in in_bank}
     unseen = {rows[i].path for i in held_out}
-    for batch in pipeline.embed(rows, patches=True):
+    for batch in pipeline.embed(rows_needed, patches=True):
         found.quarantined += len(batch.quarantined)
         for i, row in enumerate(batch.rows):
             patches = patches_of(batch.embedded, i)
@@ -214,5 +217,10 @@ def _replacing(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise AccessDeniedError(f"{out}: cannot write there ({error.strerror or error})") from error
+    except Exception as error:
+        # safetensors, OpenVINO and FAISS do not tell a full disk from other faults.
+        if not isinstance(error, NightglassError) and shutil.disk_usage(folder).free < _LITTLE_SPACE:
+            raise AccessDeniedError(f"{out}: cannot write there (No space left on device)") from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -69,8 +69,8 @@ def merge_shards(shards: list[Shard], source: Folder, out: Folder, top_k: int) -
             merged.scored += scored.num_rows
             merged.quarantined += quarantined.num_rows
             merged.anomalous += int(pc.sum(scored["is_anomalous"]).as_py() or 0)
-    with out.writing(INDEX_NAME) as index_path:
-        faiss.write_index(index, str(index_path))
+    # Not faiss.write_index: on a full disk its error does not say so.
+    out.write_bytes(INDEX_NAME, faiss.serialize_index(index).tobytes())
     merged.top = sorted(heap, reverse=True)
     return merged
 

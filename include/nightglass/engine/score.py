@@ -2,25 +2,36 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
-from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME, Merged, merge_shards
+from nightglass.engine.merge import Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
+from nightglass.engine.results import (
+    LOCK_NAME,
+    TOP_NAME,
+    check_own,
+    forget_judgement,
+    forget_other_results,
+    remove_shards,
+    replace_results,
+    stage_results,
+)
 from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
 from nightglass.engine.stage_times import StageTimes
-from nightglass.engine.top_anomalies import MAPS_FOLDER, AnomalyExplainer
+from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest, write_manifest
-from nightglass.storage import Folder
+from nightglass.storage import Folder, explaining
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
-SUMMARY_NAME, TOP_NAME = "summary.json", "top_anomalies.json"
 
 
 @dataclass(frozen=True)
@@ -54,11 +65,15 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
             workers=job.workers,
             progress=lambda done, total: progress("list", done, total),
         )
-    write_manifest(manifest, job.out)
-    shards = plan_shards(len(manifest), job.collection.scoring.shard_size)
-    score_shards(job, manifest, shards, progress)
-    summary = finish_scores(job, manifest, shards, started_at=start)
-    remove_shards(job.out)
+    check_own(job.out)
+    with _only_writer(job.out):
+        forget_other_results(job.out, manifest)
+        write_manifest(manifest, job.out)
+        shards = plan_shards(len(manifest), job.collection.scoring.shard_size)
+        score_shards(job, manifest, shards, progress)
+        summary = finish_scores(job, manifest, shards, started_at=start)
+        forget_judgement(job.out)
+        remove_shards(job.out)
     return summary
 
 
@@ -102,14 +117,12 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
     """
     key = score_key(manifest, job.detector, job.collection.scoring)
     source = shards_folder(job.out, key)
-    # A folder with a summary is complete: it goes first and comes last.
-    job.out.remove(SUMMARY_NAME)
+    staged = stage_results(job.out)
     try:
-        merged = _write_results(job, manifest, shards, source)
+        merged = _write_results(job, manifest, shards, source, staged)
     except BaseException:
-        # The finished shards stay for the next try; a part of the results would only look like all of them.
-        for name in (SCORES_NAME, QUARANTINE_NAME, INDEX_NAME, TOP_NAME, MAPS_FOLDER):
-            job.out.remove(name)
+        # What was there before stays, and so do the finished shards.
+        stage_results(job.out)
         raise
     seconds = time.perf_counter() - started_at
     summary = {
@@ -133,30 +146,42 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
         "score_key": key,
         "top_k": job.top_k,
     }
-    job.out.write_bytes(SUMMARY_NAME, json.dumps(summary, indent=1).encode())
+    replace_results(job.out, staged, json.dumps(summary, indent=1).encode())
     return summary
 
 
-def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], source: Folder) -> Merged:
+def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], source: Folder, staged: Folder) -> Merged:
     with job.times.measure("merge"):
-        merged = merge_shards(shards, source, job.out, job.top_k)
+        merged = merge_shards(shards, source, staged, job.top_k)
     with job.times.measure("explain"):
-        wanted = {image.path for image in merged.top}
-        rows = {row.path: row for row in manifest.image_rows() if row.path in wanted}
         backend = job.detector.open_backend(job.workers)
-        explainer = AnomalyExplainer(job.images, job.out, job.detector, backend, job.collection.scoring)
+        explainer = AnomalyExplainer(job.images, staged, job.detector, backend, job.collection.scoring)
+        rows = manifest.find_rows([image.path for image in merged.top])
         top = explainer.explain(merged.top, rows, job.workers)
     listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
-    job.out.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
+    staged.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
     return merged
 
 
-def remove_shards(out: Folder) -> None:
-    """Remove the shards and what killed writers left; only when nobody writes into ``out``."""
-    out.remove(".shards")
-    for name in out.names():
-        if name.startswith(".writing-"):
-            out.remove(name)
+@contextmanager
+def _only_writer(out: Folder) -> Iterator[None]:
+    """Refuse a second run into the same local folder; remote stores have no such lock."""
+    if not out.is_local:
+        yield
+        return
+    path = Path(out.path(LOCK_NAME))
+    with explaining(out.url):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(f"--out: expected to be the only run that writes {out.url}, another one does") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def check_output(images: Folder, out: Folder) -> None:

@@ -17,6 +17,7 @@ from nightglass.images.manifest import Manifest
 from nightglass.storage import Folder
 
 MAX_SHARDS = 256
+SHARDS_NAME = ".shards"
 VECTOR_BYTES = DIMENSIONS * 2
 #: Columns of scores.parquet.
 SCORE_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -77,7 +78,7 @@ def score_key(manifest: Manifest, detector: Detector, options: Scoring) -> str:
 
 def shards_folder(out: Folder, key: str) -> Folder:
     """Return the folder of the finished shards of the run with this `score_key`."""
-    return out.child(f".shards/{key[:16]}")
+    return out.child(f"{SHARDS_NAME}/{key[:16]}")
 
 
 def score_shard(

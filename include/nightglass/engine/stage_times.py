@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class StageTimes:
@@ -32,5 +33,10 @@ class StageTimes:
 
 
 def count_workers() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return how many processors this process may use, a container's quota counted in."""
+    count = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(count, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group, or no limit ("max")
+        return count

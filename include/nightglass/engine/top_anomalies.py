@@ -44,7 +44,6 @@ class AnomalyExplainer:
             workers: Threads; the backend was opened for as many.
         """
         let_limits_decide()
-        self.out.remove(MAPS_FOLDER)
         with ThreadPoolExecutor(workers, thread_name_prefix="explain") as pool:
             return list(pool.map(lambda at: self._explain_one(at[0], at[1], rows[at[1].path]), enumerate(ranked, 1)))
 

@@ -27,10 +27,10 @@ FORMATS = {
     "GIF": (".gif",),
 }
 _READERS = [name for name in FORMATS if name != "MPO"]  # Pillow's JPEG reader finds MPO by itself
-_STRAY_BYTES = re.compile(r"(?P<count>\d+) extraneous bytes before marker 0x(?P<marker>\w+)")
-_END_OF_IMAGE = "d9"
+_PADDING = re.compile(r"(?P<count>\d+) extraneous bytes before marker 0xd9")  # the end of the image
 _MAX_PADDING = 8  # bytes that some encoders leave before the end; lost picture data leaves more
 _ORIENTATION_TAG = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,12 +40,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I", "F")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 @dataclass(frozen=True)
 class HeaderFacts:
-    """What the header of an image says; sizes in pixels as stored, before any EXIF rotation."""
+    """What the header of an image says; sizes in pixels, upright by EXIF."""
 
     format: str
     mode: str
@@ -68,7 +69,10 @@ def read_header(data: bytes, name: str, limits: ImageLimits) -> HeaderFacts:
         QuarantinedError: The bytes are no image, the image is too large, or its name belongs to another format.
     """
     with _refusing(), _open(data, name, limits) as image:
-        return HeaderFacts(str(image.format), image.mode, image.width, image.height)
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION_TAG, 1) in _SIDEWAYS:
+            width, height = height, width
+        return HeaderFacts(str(image.format), image.mode, width, height)
 
 
 def decode_rgb(data: bytes, name: str, limits: ImageLimits, size: int | None) -> NDArray[np.uint8]:
@@ -83,7 +87,7 @@ def decode_rgb(data: bytes, name: str, limits: ImageLimits, size: int | None) ->
     with _refusing(), _open(data, name, limits) as image:
         rgb = _decode_jpeg(data, image, size) if image.format in {"JPEG", "MPO"} else None
         if rgb is None:
-            rgb = _to_rgb(image)
+            rgb = _to_rgb(_shrink(image, size))
         method = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
         if method is not None:
             rgb = rgb.transpose(method)
@@ -115,11 +119,9 @@ def _decode_jpeg(data: bytes, image: Image.Image, size: int | None) -> Image.Ima
 
 
 def _is_harmless(warning: str) -> bool:
-    """Tell stray bytes between segments, or a little padding at the end, from picture data that went wrong."""
-    stray = _STRAY_BYTES.search(warning)
-    if stray is None:
-        return False
-    return stray["marker"] != _END_OF_IMAGE or int(stray["count"]) <= _MAX_PADDING
+    """Tell a little padding before the end from picture data that went wrong."""
+    padding = _PADDING.search(warning)
+    return padding is not None and int(padding["count"]) <= _MAX_PADDING
 
 
 def _open(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
@@ -140,11 +142,18 @@ def _open(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
     return image
 
 
+def _shrink(image: Image.Image, size: int | None) -> Image.Image:
+    """Average a much larger image down to about twice ``size`` before its mode is changed, which copies it."""
+    factor = 1 if size is None else min(image.size) // (2 * size)
+    return image.reduce(factor) if factor > 1 and image.mode in _REDUCIBLE else image
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT:
         # The 32-bit mode "I" is how Pillow opens some 16-bit files.
-        values = np.clip(np.asarray(image, dtype=np.int64), 0, 65_535)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image)
+        upper = values >> 8 if values.dtype.itemsize == 2 else np.clip(values, 0, 65_535) >> 8
+        return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, dtype=np.float32))
         scale = 255.0 if values.max(initial=0) <= 1 else 1.0

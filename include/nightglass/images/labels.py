@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from nightglass.errors import InputError
+from nightglass.images.manifest import Manifest
 
 Label = Literal["defect", "normal"]
 _LABELS: dict[str, Label] = {"defect": "defect", "normal": "normal"}
@@ -25,7 +26,7 @@ def read_labels(path: Path) -> dict[str, Label]:
                 raise InputError(f"{path}: expected the header path,label, got {got[:100]}")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                name, label = row["path"], _LABELS.get(row["label"])
+                name, label = row["path"].removeprefix("./"), _LABELS.get(row["label"])
                 if label is None:
                     raise InputError(f"{where}: expected the label defect or normal, got {row['label']!r}")
                 if labels.setdefault(name, label) != label:
@@ -33,3 +34,12 @@ def read_labels(path: Path) -> dict[str, Label]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: expected a readable CSV file with path,label, got {error}") from error
     return labels
+
+
+def check_labels_match(labels: dict[str, Label], manifest: Manifest, source: Path | None) -> None:
+    """Raise InputError when there are labels and none is of an image of the manifest."""
+    if labels and not manifest.find_rows(list(labels)):
+        example = next(iter(labels))
+        raise InputError(
+            f"{source}: expected paths relative to the folder of images, none matches, such as {example!r}"
+        )

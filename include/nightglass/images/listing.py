@@ -1,9 +1,11 @@
 """List the images of a folder, local or remote, without following links out of it."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,12 +21,14 @@ class ListedImage:
     """A file that counts as an image by its name.
 
     ``path`` is relative and POSIX; bytes that are not UTF-8 stand in it in hexadecimal and the name on disk is then
-    in ``raw_path``. ``reason`` is set when the entry cannot be read as a file at all.
+    in ``raw_path``. ``arrived_at`` is when the file came to be what it is, whatever its own time
+    says. ``reason`` is set when the entry cannot be read as a file at all.
     """
 
     path: str
     size_bytes: int
     modified_at: datetime | None
+    arrived_at: datetime | None
     raw_path: bytes | None = None
     reason: QuarantineReason | None = None
     detail: str = ""
@@ -58,13 +62,25 @@ def list_images(folder: Folder, suffixes: tuple[str, ...]) -> Listing:
         hidden = any(part.startswith(".") for part in name.split("/"))
         if hidden or not name.lower().endswith(suffixes):
             ignored += 1
-        else:
-            images.append(describe())
+        elif (image := describe()) is not None:
+            images.append(image)
+    images = _tell_apart(images)
     images.sort(key=lambda image: image.path.encode())
     return Listing(images, ignored)
 
 
-Entry = tuple[str, Callable[[], ListedImage]]
+def _tell_apart(images: list[ListedImage]) -> list[ListedImage]:
+    """Give an escaped name that is also the plain name of another file a short hash of its own."""
+    plain = {image.path for image in images if image.raw_path is None}
+    return [
+        replace(image, path=f"{image.path} ({hashlib.sha256(image.raw_path).hexdigest()[:8]})")
+        if image.raw_path is not None and image.path in plain
+        else image
+        for image in images
+    ]
+
+
+Entry = tuple[str, Callable[[], ListedImage | None]]
 
 
 def _walk_local(folder: Folder) -> Iterator[Entry]:
@@ -77,7 +93,7 @@ def _walk_local(folder: Folder) -> Iterator[Entry]:
         real_root = root.resolve()
         pending = [root]
         while pending:
-            with os.scandir(pending.pop()) as entries:
+            with _scan(pending.pop()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
@@ -86,15 +102,31 @@ def _walk_local(folder: Folder) -> Iterator[Entry]:
                     yield name, partial(_describe_local, entry, name, real_root)
 
 
-def _describe_local(entry: "os.DirEntry[str]", name: str, real_root: Path) -> ListedImage:
+@contextmanager
+def _scan(folder: Path) -> Iterator[Iterator["os.DirEntry[str]"]]:
+    """Scan a folder; one that is removed meanwhile is empty."""
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except FileNotFoundError:
+        return
+
+
+def _describe_local(entry: "os.DirEntry[str]", name: str, real_root: Path) -> ListedImage | None:
+    """Describe an entry; None when it is gone meanwhile."""
     raw = os.fsencode(name)
     shown = raw.decode("utf-8", "backslashreplace")
     raw_path = None if shown == name else raw
-    link = entry.stat(follow_symlinks=False)
+    try:
+        link = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
     modified_at = datetime.fromtimestamp(link.st_mtime, UTC)
+    # Copying tools restore the time of modification, but nobody can set the time of the inode's change.
+    arrived_at = datetime.fromtimestamp(max(link.st_mtime, link.st_ctime), UTC)
 
     def refused(reason: QuarantineReason, detail: str) -> ListedImage:
-        return ListedImage(shown, link.st_size, modified_at, raw_path, reason, detail)
+        return ListedImage(shown, link.st_size, modified_at, arrived_at, raw_path, reason, detail)
 
     if stat.S_ISLNK(link.st_mode):
         try:
@@ -103,10 +135,13 @@ def _describe_local(entry: "os.DirEntry[str]", name: str, real_root: Path) -> Li
             return refused(QuarantineReason.UNREADABLE, "a link to nothing")
         if not target.is_relative_to(real_root):
             return refused(QuarantineReason.LINK_OUTSIDE_FOLDER, "a link leading out of the folder")
-        link = target.stat()
+        try:
+            link = target.stat()
+        except FileNotFoundError:
+            return None
     if not stat.S_ISREG(link.st_mode):
         return refused(QuarantineReason.NOT_A_FILE, "expected a regular file")
-    return ListedImage(shown, link.st_size, modified_at, raw_path)
+    return ListedImage(shown, link.st_size, modified_at, arrived_at, raw_path)
 
 
 def _walk_remote(folder: Folder) -> Iterator[Entry]:
@@ -125,5 +160,5 @@ def _describe_remote(info: dict[str, Any], name: str) -> ListedImage:
     known = modified_at if isinstance(modified_at, datetime) else None
     # Keys with ".." would leave the folder once somebody downloads them.
     if ".." in name.split("/"):
-        return ListedImage(name, 0, known, None, QuarantineReason.LINK_OUTSIDE_FOLDER, "a name with '..' in it")
-    return ListedImage(name, int(info.get("size") or 0), known)
+        return ListedImage(name, 0, known, known, None, QuarantineReason.LINK_OUTSIDE_FOLDER, "a name with '..' in it")
+    return ListedImage(name, int(info.get("size") or 0), known, known)

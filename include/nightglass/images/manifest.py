@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,11 @@ class Manifest:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def find_rows(self, paths: list[str]) -> dict[str, ImageRow]:
+        """Return the rows of some paths."""
+        chosen = self.table.filter(pc.is_in(self.table["path"], pa.array(paths, pa.string())))
+        return {row.path: row for row in Manifest(chosen, 0, "").image_rows()}
 
     def image_rows(self, start: int = 0, stop: int | None = None) -> list[ImageRow]:
         """Return rows ``start`` to ``stop`` that are not quarantined."""
@@ -163,7 +169,8 @@ class _Inspector:
             return read_image(self._folder, image.name_on_disk, self._max_file_bytes)
         except QuarantinedError as error:
             if error.reason is QuarantineReason.TOO_LARGE_FILE:
-                row["sha256"] = self._hash_in_pieces(image.name_on_disk)
+                with suppress(InputError):  # gone meanwhile
+                    row["sha256"] = self._hash_in_pieces(image.name_on_disk)
             raise
 
     def _hash_in_pieces(self, name: str) -> str:

@@ -10,22 +10,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nightglass.engine.merge import SCORES_NAME
-from nightglass.engine.score import SUMMARY_NAME, TOP_NAME, finish_scores, score_shards
-from nightglass.engine.shards import plan_shards, score_key
+from nightglass.engine.results import ASSESSMENT_NAME, SUMMARY_NAME, TOP_NAME, VALIDATION_NAME, forget_other_results
+from nightglass.engine.score import finish_scores, score_shards
+from nightglass.engine.shards import SHARDS_NAME, plan_shards, score_key, shards_folder
 from nightglass.engine.stage_times import count_workers
 from nightglass.errors import InputError, ValidationFailedError
-from nightglass.images.manifest import build_manifest, read_manifest, write_manifest
+from nightglass.images.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from nightglass.models import find_model
 from nightglass.night.assessment import NightFacts, assess_scores, assess_unscored
 from nightglass.night.baseline import build_baseline
 from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
-from nightglass.night.publishing import ASSESSMENT_NAME, publish
+from nightglass.night.publishing import publish
 from nightglass.night.readiness import find_reason_to_wait
 from nightglass.records import Assessment, QuarantinedImage, TopAnomaly, ValidationReport
 from nightglass.store import Store
 
-VALIDATION_NAME = "validation.json"
 _USUAL_NIGHTS = 14
 Options = Mapping[str, Any] | None
 
@@ -53,11 +52,13 @@ def list_night(
         InputError: The night is no date, the folder does not exist or holds no image.
         ModelError: The collection has no champion.
     """
-    _check_night(night)
     place = NightPlace.open(collection_file, night, images_url, storage_options)
     collection = place.collection
     found = find_model(f"models:/{collection.model_name}@champion", place.settings)
     manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
+    if rescore:
+        place.out.remove(SHARDS_NAME)
+    forget_other_results(place.out, manifest)
     write_manifest(manifest, place.out)
     return NightPlan(
         collection=collection.name,
@@ -65,8 +66,9 @@ def list_night(
         night=night,
         images_url=images_url or collection.night_url(night),
         folder_url=place.out.url,
-        model_uri=found.uri,
-        model_version=found.version,
+        model=found.ref,
+        model_fingerprint=found.detector.fingerprint,
+        score_key=score_key(manifest, found.detector, collection.scoring),
         data_version=manifest.data_version,
         images=len(manifest),
         shards=len(plan_shards(len(manifest), collection.scoring.shard_size)),
@@ -98,14 +100,14 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
         out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
         publish(night, assessment, alert_urls)
         raise ValidationFailedError(f"{collection.name} {plan.night}: {assessment.decision.sentence}")
-    return [] if _has_scores(night) else list(range(plan.shards))
+    return [] if _has_scores(night) and not plan.rescore else list(range(plan.shards))
 
 
 def score_night_shard(plan: NightPlan, shard: int, *, storage_options: Options = None) -> dict[str, int | float]:
     """Score one shard; a shard whose file is already there costs nothing."""
     start = time.perf_counter()
     night = PlannedNight(plan, storage_options)
-    manifest = read_manifest(night.place.out)
+    manifest = _read_planned_manifest(night)
     chosen = plan_shards(len(manifest), night.place.collection.scoring.shard_size)[shard]
     job = night.job()
     score_shards(job, manifest, [chosen], lambda *_: None)
@@ -117,10 +119,13 @@ def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
     """Merge the shards, explain the top-k, measure rate and drift, and decide."""
     night = PlannedNight(plan, storage_options)
     out = night.place.out
-    if not _has_scores(night):
-        manifest = read_manifest(out)
-        shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
+    manifest = _read_planned_manifest(night)
+    shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
+    missing = {shard.name for shard in shards} - set(shards_folder(out, plan.score_key).names())
+    if not missing:
         finish_scores(night.job(), manifest, shards, started_at=time.perf_counter())
+    elif not _has_scores(night):
+        raise InputError(f"{out.url}: expected {len(shards)} scored shards, {len(missing)} missing: clear score_shard")
     listed = json.loads(out.read_bytes(TOP_NAME))["top_anomalies"]
     top = [TopAnomaly.model_validate(image) for image in listed]
     assessment = assess_scores(_gather_facts(night), out, night.model.detector, top)
@@ -140,12 +145,12 @@ def publish_night(
 def _gather_facts(night: PlannedNight) -> NightFacts:
     plan, place = night.plan, night.place
     collection, out = place.collection, place.out
-    version = night.model.version
+    model = plan.model
     with _open_store(night) as store:
         options = collection.decision
-        quiet = store.quiet_nights(collection.name, version, plan.night, options.baseline_nights)
-        first = store.first_nights(collection.name, version, options.min_baseline_nights, plan.night)
-        since = store.nights_since_promotion(collection.name, version, plan.night)
+        quiet = store.quiet_nights(collection.name, model, plan.night, options.baseline_nights)
+        first = store.first_nights(collection.name, model, options.min_baseline_nights, plan.night)
+        since = store.nights_since_promotion(collection.name, model, plan.night)
     validation = None
     if out.exists(VALIDATION_NAME):
         validation = ValidationReport.model_validate_json(out.read_bytes(VALIDATION_NAME))
@@ -154,8 +159,8 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
         night=plan.night,
         images_url=plan.images_url,
         data_version=plan.data_version,
-        model_name=night.model.name,
-        model_version=version,
+        model_name=model.name,
+        model_version=model.version,
         images=plan.images,
         ignored=read_manifest(out).ignored,
         baseline=build_baseline(quiet, first, options),
@@ -165,13 +170,23 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
 
 
 def _has_scores(night: PlannedNight) -> bool:
-    """Tell whether the night's folder already has the scores of this plan and they may be used again."""
+    """Tell whether the night's folder already has exactly the scores that this plan asks for."""
     out, plan = night.place.out, night.plan
-    if plan.rescore or not (out.exists(SUMMARY_NAME) and out.exists(SCORES_NAME)):
+    if not out.exists(SUMMARY_NAME):
         return False
     summary = json.loads(out.read_bytes(SUMMARY_NAME))
-    key = score_key(read_manifest(out), night.model.detector, night.place.collection.scoring)
-    return bool(summary["score_key"] == key and summary["top_k"] == plan.top_k)
+    return bool(summary["score_key"] == plan.score_key and summary["top_k"] == plan.top_k)
+
+
+def _read_planned_manifest(night: PlannedNight) -> Manifest:
+    """Read the manifest; InputError when images, model or options are no longer those that were listed."""
+    manifest = read_manifest(night.place.out)
+    if score_key(manifest, night.model.detector, night.place.collection.scoring) != night.plan.score_key:
+        where = f"{night.plan.collection} {night.plan.night}"
+        raise InputError(
+            f"{where}: the images or the scoring options changed since they were listed: clear list_images"
+        )
+    return manifest
 
 
 def _open_store(night: PlannedNight) -> Store:
@@ -179,10 +194,3 @@ def _open_store(night: PlannedNight) -> Store:
     store = Store.connect(settings.database_url, settings.sql_dir)
     store.migrate()
     return store
-
-
-def _check_night(night: str) -> None:
-    try:
-        datetime.strptime(night, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InputError(f"night: expected a date YYYY-MM-DD, got {night!r}") from error

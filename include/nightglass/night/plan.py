@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from nightglass.collections import Collection, read_collection
 from nightglass.engine.score import ScoreJob
 from nightglass.engine.stage_times import count_workers
-from nightglass.models import FoundModel, find_model
-from nightglass.records import Record
+from nightglass.errors import InputError
+from nightglass.models import FoundModel, find_version
+from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings, read_settings
 from nightglass.storage import Folder, open_folder
 
@@ -23,8 +25,9 @@ class NightPlan(Record):
     night: str
     images_url: str
     folder_url: str
-    model_uri: str
-    model_version: str
+    model: ModelRef
+    model_fingerprint: str
+    score_key: str
     data_version: str
     images: int
     shards: int
@@ -48,8 +51,9 @@ class NightPlace:
         """Read the collection's file and the settings, and open the folders of ``night``.
 
         Raises:
-            ConfigurationError: The collection's file is wrong.
+            InputError: The night is no date, or the collection's file is wrong.
         """
+        _check_night(night)
         settings = read_settings()
         collection = read_collection(Path(collection_file))
         images = _open(images_url or collection.night_url(night), storage_options)
@@ -72,7 +76,8 @@ class PlannedNight:
     @cached_property
     def model(self) -> FoundModel:
         """The version that was champion when the night was listed."""
-        return find_model(self.plan.model_uri, self.place.settings)
+        plan = self.plan
+        return find_version(plan.model, plan.model_fingerprint, self.place.settings)
 
     def job(self) -> ScoreJob:
         """Return what the engine needs."""
@@ -81,11 +86,20 @@ class PlannedNight:
             images=place.images,
             out=place.out,
             detector=self.model.detector,
-            model=self.plan.model_uri,
+            model=self.plan.model.uri,
             collection=place.collection,
             workers=count_workers(),
             top_k=self.plan.top_k,
         )
+
+
+def _check_night(night: str) -> None:
+    try:
+        is_date = date.fromisoformat(night).isoformat() == night
+    except ValueError:
+        is_date = False
+    if not is_date:
+        raise InputError(f"night: expected a date YYYY-MM-DD, got {night!r}")
 
 
 def _open(url: str, storage_options: Mapping[str, Any] | None) -> Folder:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightglass.alerts import send_alert
-from nightglass.engine.score import SUMMARY_NAME, remove_shards
+from nightglass.engine.results import ASSESSMENT_NAME, REPORT_NAME, SUMMARY_NAME, remove_shards
 from nightglass.models import open_registry
 from nightglass.night.plan import PlannedNight
 from nightglass.night.report import render_report
@@ -16,7 +16,6 @@ from nightglass.settings import Settings
 from nightglass.storage import Folder
 from nightglass.store import Store
 
-ASSESSMENT_NAME, REPORT_NAME = "assessment.json", "report.html"
 _ALERTED_NAME = "alerted.txt"
 _TREND_NIGHTS = 30
 
@@ -48,7 +47,7 @@ def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[st
 
 def _alert_once(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[str], report_url: str) -> None:
     verb = assessment.decision.verb
-    if not alert_urls or verb is Verb.OK or str(verb) not in night.place.collection.alerts.on:
+    if not alert_urls or verb is Verb.OK or str(verb) not in night.place.collection.alerts.about:
         return
     out = night.place.out
     digest = hashlib.sha256(assessment.model_dump_json().encode()).hexdigest()

@@ -23,7 +23,7 @@ def find_reason_to_wait(images: Folder, collection: Collection, now: datetime) -
         return f"no folder {images.url} yet"
     if not listing.images:
         return f"no image in {images.url} yet"
-    times = [image.modified_at for image in listing.images if image.modified_at is not None]
+    times = [image.arrived_at for image in listing.images if image.arrived_at is not None]
     newest = max(times, default=datetime.min.replace(tzinfo=UTC))
     quiet = timedelta(minutes=ready.quiet_minutes)
     if now - newest < quiet:

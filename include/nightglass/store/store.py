@@ -10,7 +10,7 @@ from typing import Literal, Self
 from sqlalchemy import RowMapping
 
 from nightglass.errors import InputError
-from nightglass.records import Assessment, NightSummary
+from nightglass.records import Assessment, ModelRef, NightSummary
 from nightglass.store.database import Database
 from nightglass.store.migrations import apply_migrations
 from nightglass.store.queries import load_queries
@@ -92,16 +92,30 @@ class Store:
                     connection.execute(self._queries[query], rows)
         return True
 
-    def quiet_nights(self, collection: str, model_version: str, before: str, limit: int) -> list[NightSummary]:
+    def quiet_nights(self, collection: str, model: ModelRef, before: str, limit: int) -> list[NightSummary]:
         """Return the nights before ``before`` that this version judged ok or watch, newest first."""
         return _summaries(
-            self._fetch("quiet_nights", collection=collection, model_version=model_version, before=before, limit=limit)
+            self._fetch(
+                "quiet_nights",
+                collection=collection,
+                model_name=model.name,
+                model_version=model.version,
+                before=before,
+                limit=limit,
+            )
         )
 
-    def first_nights(self, collection: str, model_version: str, limit: int, before: str) -> list[NightSummary]:
+    def first_nights(self, collection: str, model: ModelRef, limit: int, before: str) -> list[NightSummary]:
         """Return the first quiet nights of this version, oldest first: the frozen figures."""
         return _summaries(
-            self._fetch("first_nights", collection=collection, model_version=model_version, before=before, limit=limit)
+            self._fetch(
+                "first_nights",
+                collection=collection,
+                model_name=model.name,
+                model_version=model.version,
+                before=before,
+                limit=limit,
+            )
         )
 
     def recent_nights(self, collection: str, until: str, limit: int) -> list[NightSummary]:
@@ -164,19 +178,20 @@ class Store:
         rows = self._fetch("model_history", collection=collection)
         return [PromotionEvent.model_validate(dict(row)) for row in rows]
 
-    def nights_since_promotion(self, collection: str, model_version: str, before: str) -> int | None:
+    def nights_since_promotion(self, collection: str, model: ModelRef, before: str) -> int | None:
         """Count the nights before ``before`` that a version has judged since it replaced another one.
 
         Returns:
             None when nothing cools down: it is a model's first champion, or came back by a rollback.
         """
-        changes = self._fetch("last_change_of_champion", collection=collection, version=model_version)
+        changes = self._fetch("last_change_of_champion", model_name=model.name, version=model.version)
         if not changes or changes[0]["event"] != "promoted":
             return None
         rows = self._fetch(
             "count_nights_since",
             collection=collection,
-            model_version=model_version,
+            model_name=model.name,
+            model_version=model.version,
             before=before,
             since=changes[0]["at"],
         )

@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from nightglass.errors import InputError, ModelError
-from nightglass.records import Assessment
-from nightglass.registry import ModelRef, Registry
+from nightglass.records import Assessment, ModelRef
+from nightglass.registry import Registry
 
 pytestmark = pytest.mark.integration
 
@@ -65,9 +65,9 @@ def test_the_champion_moves_forth_and_back(registry: Registry, detector: Path, l
     assert register(registry, detector, loader) == "2"
     assert registry.get_champion(NAME) == "1"
     registry.set_champion(NAME, "2")
-    assert registry.resolve(f"models:/{NAME}@champion") == ModelRef(NAME, "2")
+    assert registry.resolve(f"models:/{NAME}@champion") == ModelRef(name=NAME, version="2")
     registry.set_champion(NAME, "1")
-    assert registry.resolve(f"models:/{NAME}@champion") == ModelRef(NAME, "1")
+    assert registry.resolve(f"models:/{NAME}@champion") == ModelRef(name=NAME, version="1")
     assert registry.resolve(f"models:/{NAME}/2").uri == f"models:/{NAME}/2"
 
 
