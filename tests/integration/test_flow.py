@@ -145,16 +145,72 @@ def test_a_critical_failure_holds_the_night_and_scores_nothing(home: Path, tmp_p
     assert "broken-3.png" in (folder / "report.html").read_text()
 
 
+def test_a_step_that_runs_again_loses_nothing(home: Path, tmp_path: Path) -> None:
+    write_panels(tmp_path / "images/2026-03-02", range(100, 150), defects=2)
+    plan = flow.list_night(str(home / "line.yaml"), "2026-03-02", rescore=True)
+    for shard in flow.validate_night(plan):
+        flow.score_night_shard(plan, shard)
+    flow.assess_night(plan)
+    flow.publish_night(plan)
+    before = (home / "nights/line/2026-03-02/scores.parquet").read_bytes()
+    flow.assess_night(plan)  # as an operator who clears only this task
+    assert flow.publish_night(plan)["changed"] is False
+    text = (home / "line.yaml").read_text()
+    (home / "line.yaml").write_text(text.replace("batch_size: 4", "batch_size: 5"))
+    with pytest.raises(InputError, match="scoring options changed since they were listed: clear list_images"):
+        flow.assess_night(plan)
+    assert (home / "nights/line/2026-03-02/scores.parquet").read_bytes() == before
+
+
+def test_a_stopped_night_keeps_nothing_of_the_images_before(home: Path, tmp_path: Path) -> None:
+    images = write_panels(tmp_path / "images/2026-03-02", range(100, 130))
+    run_night(home, "2026-03-02")
+    for path in sorted(images.iterdir())[:15]:
+        path.write_bytes(b"no image")
+    with pytest.raises(ValidationFailedError):
+        run_night(home, "2026-03-02")
+    assert {path.name for path in (home / "nights/line/2026-03-02").iterdir()} == {
+        "manifest.parquet", "validation.json", "assessment.json", "report.html",
+    }  # fmt: skip
+
+
+def test_the_champion_predicts_through_mlflow(home: Path, good_images: Path) -> None:
+    import mlflow
+    import pandas as pd
+
+    mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
+    champion = mlflow.pyfunc.load_model("models:/nightglass-line@champion")
+    files = [path.read_bytes() for path in sorted(good_images.iterdir())[:3]]
+    scored = champion.predict(pd.DataFrame({"image": [*files, b"no image"]}))
+    assert scored["image_score"].notna().tolist() == [True, True, True, False]
+    assert scored["is_anomalous"].tolist()[3] is False
+    assert "not_an_image" in scored["reason"][3]
+
+
+def test_names_that_look_like_patterns_concern_only_themselves(s3_server) -> None:
+    bucket = s3_server.make_bucket()
+    options = s3_server.storage_options
+    for name in ("night1", "night2", "night[12]"):
+        open_folder(f"s3://{bucket}/out/{name}", options).write_bytes("summary.json", b"{}")
+    open_folder(f"s3://{bucket}/out/night[12]", options).remove("summary.json")
+    open_folder(f"s3://{bucket}/out/n*", options).remove("summary.json")
+    assert open_folder(f"s3://{bucket}/out/night1", options).exists("summary.json")
+    assert open_folder(f"s3://{bucket}/out/night2", options).exists("summary.json")
+    assert not s3_server.file_system().exists(f"{bucket}/out/night[12]/summary.json")
+
+
 def test_a_folder_in_work_is_waited_for(home: Path, tmp_path: Path) -> None:
     file = str(home / "line.yaml")
     assert "no folder" in str(flow.reason_to_wait(file, "2026-03-02"))
     images = write_panels(tmp_path / "images/2026-03-02", range(3))
     assert flow.reason_to_wait(file, "2026-03-02") is None
     text = Path(file).read_text()
+    for path in images.iterdir():
+        os.utime(path, (0, 0))  # as a copy that keeps the times of its originals
     Path(file).write_text(text.replace("quiet_minutes: 0", "quiet_minutes: 5"))
     assert "expected at least 300 s" in str(flow.reason_to_wait(file, "2026-03-02"))
-    for path in images.iterdir():
-        os.utime(path, (time.time() - 400,) * 2)
+    Path(file).write_text(text.replace("quiet_minutes: 0", "quiet_minutes: 0.02"))
+    time.sleep(1.5)
     assert flow.reason_to_wait(file, "2026-03-02") is None
     Path(file).write_text(text.replace("quiet_minutes: 0", "marker: _SUCCESS"))
     assert "no marker file '_SUCCESS'" in str(flow.reason_to_wait(file, "2026-03-02"))

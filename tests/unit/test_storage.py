@@ -24,7 +24,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert folder.read_bytes("a.txt") == b"whole"
 
 
-@pytest.mark.parametrize("name", ["100 % done", "what?", "a*b", "[x]", "a#b", "ünï", "{night}"])
+@pytest.mark.parametrize("name", ["100 % done", "what?", "a*b", "[x]", "a#b", "ünï", "{night}", "a::b", "c:d"])
 def test_names_with_signs_are_plain_names(tmp_path: Path, name: str) -> None:
     folder = open_folder(tmp_path / name)
     folder.write_bytes("sub/x.txt", b"1")
@@ -62,9 +62,24 @@ def test_tables_read_back(tmp_path: Path) -> None:
     assert open_folder(tmp_path).read_table("t.parquet", ["b"]).column_names == ["b"]
 
 
-def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(InputError, match="expected a folder, file:// or s3:// address"):
-        open_folder("nosuch://bucket/x")
+@pytest.mark.parametrize("address", ["nosuch://bucket/x", "s3a://bucket/x", "zip://x.zip", "s3://", "http://host/x"])
+def test_other_addresses_are_refused(address: str) -> None:
+    with pytest.raises(InputError, match=r"expected a local folder, file:///FOLDER or s3://BUCKET/FOLDER"):
+        open_folder(address)
+
+
+def test_a_file_address_is_percent_encoded(tmp_path: Path) -> None:
+    folder = tmp_path / "sp ace #1"
+    open_folder(folder.as_uri()).write_bytes("x", b"1")
+    assert (folder / "x").read_bytes() == b"1"
+
+
+def test_taking_a_folder_replaces_the_older_one(tmp_path: Path) -> None:
+    out = open_folder(tmp_path)
+    out.write_bytes("maps/old.png", b"1")
+    out.child(".staged").write_bytes("maps/new.png", b"2")
+    out.take(out.child(".staged"), "maps")
+    assert out.names("maps") == ["new.png"]
 
 
 def test_credentials_in_an_address_are_refused_and_never_shown() -> None:

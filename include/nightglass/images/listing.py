@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -93,23 +92,21 @@ def _walk_local(folder: Folder) -> Iterator[Entry]:
         real_root = root.resolve()
         pending = [root]
         while pending:
-            with _scan(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(Path(entry.path))
-                        continue
-                    name = Path(entry.path).relative_to(root).as_posix()
-                    yield name, partial(_describe_local, entry, name, real_root)
+            for entry in _scan(pending.pop()):
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(Path(entry.path))
+                    continue
+                name = Path(entry.path).relative_to(root).as_posix()
+                yield name, partial(_describe_local, entry, name, real_root)
 
 
-@contextmanager
-def _scan(folder: Path) -> Iterator[Iterator["os.DirEntry[str]"]]:
+def _scan(folder: Path) -> "list[os.DirEntry[str]]":
     """Scan a folder; one that is removed meanwhile is empty."""
     try:
         with os.scandir(folder) as entries:
-            yield entries
+            return list(entries)
     except FileNotFoundError:
-        return
+        return []
 
 
 def _describe_local(entry: "os.DirEntry[str]", name: str, real_root: Path) -> ListedImage | None:

@@ -209,6 +209,42 @@ def test_an_interrupted_run_goes_on_at_its_first_missing_shard(model: Path, nigh
     assert (tmp_path / "out/scores.parquet").read_bytes() == (tmp_path / "whole/scores.parquet").read_bytes()
 
 
+def test_a_run_that_fails_leaves_the_results_before_it(model: Path, night: Path, tmp_path: Path) -> None:
+    score(model, night, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+
+    def stop(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_folder(job(model, night, tmp_path / "out"), stop)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert after == before
+    assert (tmp_path / "out/anomaly_maps/0001.map.png").exists()
+
+
+def test_only_one_run_writes_a_folder(model: Path, night: Path, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(stage: str, done: int, total: int) -> None:
+        if stage == "score" and not refused:
+            with pytest.raises(InputError, match="another one does") as error:
+                score(model, night, tmp_path / "out")
+            refused.append(str(error.value))
+
+    score_folder(job(model, night, tmp_path / "out"), second)
+    assert refused
+    assert not (tmp_path / "out/.lock").exists()
+
+
+def test_a_folder_of_somebody_else_is_not_touched(model: Path, night: Path, tmp_path: Path) -> None:
+    (tmp_path / "anomaly_maps").mkdir()
+    (tmp_path / "anomaly_maps/mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="expected a new folder or one with earlier scores"):
+        score(model, night, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["anomaly_maps"]
+
+
 def test_the_output_may_not_lie_among_the_images(model: Path, night: Path) -> None:
     with pytest.raises(InputError, match="expected a folder outside of the images"):
         score(model, night, night / "results")

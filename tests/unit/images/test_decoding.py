@@ -98,7 +98,29 @@ def test_every_mode_gives_rgb_close_to_the_picture(mode: str) -> None:
     assert np.abs(small[0].mean(axis=2) - small[1]).max() < 12
 
 
-def test_stray_bytes_in_a_jpeg_are_harmless() -> None:
+def test_damage_between_restart_markers_is_found() -> None:
+    random = np.random.default_rng(3)
+    picture = Image.fromarray(random.integers(0, 255, (300, 300, 3), dtype=np.uint8))
+    data = encode(picture, "JPEG", restart_marker_rows=1)
+    assert decode_rgb(data, "a.jpg", LIMITS, 64).shape == (64, 64, 3)
+    for _ in range(30):
+        start = int(random.integers(2000, len(data) - 2000))
+        damaged = data[:start] + random.bytes(600).replace(b"\xff", b"\xfe") + data[start + 600 :]
+        with pytest.raises(QuarantinedError):
+            decode_rgb(damaged, "a.jpg", LIMITS, 64)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "I;16"])
+def test_a_much_larger_image_is_shrunk_to_the_same_picture(mode: str) -> None:
+    grey = gradient(2000, 1600).convert("L")
+    sixteen_bit = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    image = sixteen_bit if mode == "I;16" else grey.convert(mode)
+    decoded = decode_rgb(encode(image, "PNG"), "a.png", LIMITS, 64)
+    expected = np.asarray(grey.resize((64, 64), Image.Resampling.BOX))
+    assert np.abs(decoded[..., 1].astype(int) - expected).max() <= 4
+
+
+def test_a_little_padding_at_the_end_of_a_jpeg_is_harmless() -> None:
     picture = decode_rgb(JPEG, "a.jpg", LIMITS, 64)
     for data in (JPEG[:-2] + bytes(4) + JPEG[-2:], JPEG + b"appended"):
         assert (decode_rgb(data, "a.jpg", LIMITS, 64) == picture).all()

@@ -1,4 +1,6 @@
 import os
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,39 @@ def test_a_name_that_is_no_utf8_is_listed_and_can_be_opened(tmp_path: Path) -> N
     (image,) = list_images(open_folder(tmp_path), SUFFIXES).images
     assert image.path == "caf\\xe9.jpg"
     assert (tmp_path / image.name_on_disk).read_bytes() == b"x"
+
+
+def test_an_escaped_name_is_never_taken_for_a_plain_one(tmp_path: Path) -> None:
+    write(tmp_path / "caf\\xe9.jpg", b"plain")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"raw")
+    images = list_images(open_folder(tmp_path), SUFFIXES).images
+    assert len({image.path for image in images}) == 2
+    assert {(tmp_path / image.name_on_disk).read_bytes() for image in images} == {b"plain", b"raw"}
+
+
+def test_files_that_come_and_go_meanwhile_do_not_stop_it(tmp_path: Path) -> None:
+    for number in range(200):
+        write(tmp_path / f"{number}.jpg")
+    stop = threading.Event()
+
+    def churn() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            write(tmp_path / f"sub{number % 5}/{number}.jpg")
+            (tmp_path / f"sub{number % 5}/{number}.jpg").rename(tmp_path / f"moved{number}.jpg")
+            (tmp_path / f"moved{number}.jpg").unlink()
+            shutil.rmtree(tmp_path / f"sub{number % 5}", ignore_errors=True)
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        for _ in range(40):
+            names = {image.path for image in list_images(open_folder(tmp_path), SUFFIXES).images}
+            assert {f"{number}.jpg" for number in range(200)} <= names
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>.jpg", "a'; DROP TABLE nights;--.jpg", "new\nline.jpg"])
