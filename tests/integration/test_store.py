@@ -209,3 +209,10 @@ def test_a_decision_is_readable_with_its_numbers(
     )
     reasons = "Anomaly rate 10.0%, usually 2.0 %\nBrightness as usual"
     assert rows == [("retrain", reasons, 0.1, 0.02, 5.0, 0.5, 0.3)]
+
+
+def test_nights_of_another_model_are_no_baseline(store: Store, make_assessment: MakeAssessment) -> None:
+    publish(store, make_assessment("2026-03-02"))
+    publish(store, make_assessment("2026-03-03", model_name="nightglass-other"))
+    assert [night.night for night in store.quiet_nights("cells", version(3), "2026-03-09", 9)] == ["2026-03-02"]
+    assert [night.night for night in store.first_nights("cells", version(3), 9, "2026-03-09")] == ["2026-03-02"]

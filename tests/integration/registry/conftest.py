@@ -17,7 +17,7 @@ class Lengths:
         self.offset = float((folder / "offset.txt").read_text())
 
     def predict(self, frame, params=None):
-        return [len(path) + self.offset for path in frame["path"]]
+        return [len(data) + self.offset for data in frame["image"]]
 
 
 def _load_pyfunc(data_path):

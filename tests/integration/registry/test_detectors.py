@@ -53,7 +53,7 @@ def test_mlflow_itself_loads_it_without_a_pickle(
     register(registry, detector, loader)
     registry.set_champion(NAME, "1")
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
-    assert model.predict(pd.DataFrame({"path": ["a.jpg", "bb.jpg"]})) == [5.5, 6.5]
+    assert model.predict(pd.DataFrame({"image": [b"12345", b"123456"]})) == [5.5, 6.5]
     assert [path for path in (tmp_path / "my home").rglob("*") if path.suffix in {".pkl", ".pickle"}] == []
 
 
