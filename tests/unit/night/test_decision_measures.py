@@ -1,0 +1,145 @@
+"""When the anomaly rate and the drift ask for a new model."""
+
+import pytest
+from scipy.stats import binom, fisher_exact
+
+from nightglass.night.drift_reasons import multiply_separability
+from nightglass.records import (
+    Baseline,
+    Verb,
+)
+from tests.unit.night.decisions import USUAL, drifted, find, judge, make_embedding, make_statistic
+
+# --- the anomaly rate
+
+
+@pytest.mark.parametrize(
+    ("anomalous", "scored", "baseline", "verb"),
+    [
+        (8, 200, {}, Verb.OK),  # as usual
+        (0, 200, {}, Verb.OK),  # fewer is no harm
+        (26, 200, {}, Verb.RETRAIN),  # 3.25 times, p = 6e-7
+        (16, 200, {}, Verb.RETRAIN),  # exactly doubled, p = 0.0098
+        (15, 200, {}, Verb.OK),  # 1.9 times, but p = 0.02
+        (4, 50, {}, Verb.OK),  # doubled, but four images are noise
+        (120, 2000, {}, Verb.WATCH),  # 1.5 times, significant
+        (420_000, 10_000_000, {"scored": 140_000_000, "anomalous": 5_600_000}, Verb.OK),  # 1.05 times: no news
+        (800_000, 10_000_000, {"scored": 140_000_000, "anomalous": 5_600_000}, Verb.RETRAIN),
+        (200, 200, {}, Verb.RETRAIN),
+        (200, 200, {"scored": 2800, "anomalous": 2800}, Verb.OK),
+        # A baseline without anomalies.
+        (0, 200, {"anomalous": 0}, Verb.OK),
+        (1, 200, {"anomalous": 0}, Verb.OK),
+        (1, 200, {"anomalous": 0, "scored": 10**9}, Verb.OK),  # p = 2e-7, and still a lone image
+        (2, 200, {"anomalous": 0, "scored": 600}, Verb.OK),
+        (5, 200, {"anomalous": 0}, Verb.RETRAIN),
+        # One image to two.
+        (2, 200, {"anomalous": 1, "scored": 200}, Verb.OK),
+    ],
+)
+def test_anomaly_rate_against_quiet_nights(anomalous, scored, baseline, verb):
+    assert judge(anomalous, scored, baseline=USUAL.model_copy(update=baseline)).verb is verb
+
+
+@pytest.mark.parametrize(
+    ("anomalous", "scored", "rate", "verb"),
+    [
+        (8, 200, 0.04, Verb.OK),
+        (16, 200, 0.04, Verb.RETRAIN),  # exactly doubled, p = 0.007
+        (120, 2000, 0.04, Verb.WATCH),
+        (1, 200, 0.0, Verb.OK),
+        (2, 200, 0.0, Verb.RETRAIN),  # people said that there are none
+        (200, 200, 1.0, Verb.OK),
+    ],
+)
+def test_anomaly_rate_against_an_expected_rate(anomalous, scored, rate, verb):
+    baseline = Baseline(source="expected", nights=0, scored=0, anomalous=0, anomaly_rate=rate)
+    assert judge(anomalous, scored, baseline=baseline).verb is verb
+
+
+@pytest.mark.parametrize(
+    ("nights", "usual", "anomalous", "verb", "part"),
+    [
+        (0, (0, 0), 100, Verb.OK, "learning the usual rate: night 1 of 3"),
+        (1, (8, 200), 9, Verb.OK, "learning the usual rate: night 2 of 3"),
+        (2, (16, 400), 100, Verb.WATCH, "still learning the usual rate: night 3 of 3"),
+    ],
+)
+def test_learning_never_retrains_from_the_rate(nights, usual, anomalous, verb, part):
+    baseline = Baseline(source="learning", nights=nights, anomalous=usual[0], scored=usual[1], anomaly_rate=None)
+    decision = judge(anomalous, baseline=baseline)
+    assert decision.verb is verb
+    assert part in decision.sentence
+
+
+def test_slow_change_is_caught_by_the_frozen_counts():
+    # Tonight is 1.3 times the moving baseline, which has itself crept up to twice the first nights.
+    crept = USUAL.model_copy(update={"anomalous": 224, "frozen_scored": 600, "frozen_anomalous": 24})
+    decision = judge(21, baseline=crept)
+    assert decision.verb is Verb.RETRAIN
+    assert find(decision, "anomaly_rate").verb is Verb.OK
+    reason = find(decision, "anomaly_rate:frozen")
+    assert (reason.verb, reason.baseline) == (Verb.RETRAIN, 0.04)
+    assert decision.sentence == (
+        "Retrain: the anomaly rate is 10.5 % (21 of 200), 2.6 times the first nights' 4.0 % (p = 0.001)."
+    )
+
+
+@pytest.mark.parametrize(("a", "n", "b", "m"), [(26, 200, 20, 500), (3, 50, 0, 300), (50, 50, 1, 9), (0, 60, 4, 60)])
+def test_p_values_are_those_of_fishers_exact_test(a, n, b, m):
+    baseline = USUAL.model_copy(update={"scored": m, "anomalous": b})
+    expected = fisher_exact([[a, n - a], [b, m - b]], alternative="greater").pvalue
+    assert find(judge(a, n, baseline=baseline), "anomaly_rate").p_value == pytest.approx(expected)
+
+
+def test_p_values_against_an_expected_rate_are_binomial():
+    baseline = Baseline(source="expected", nights=0, scored=0, anomalous=0, anomaly_rate=0.04)
+    expected = sum(binom.pmf(i, 200, 0.04) for i in range(20, 201))
+    assert find(judge(20, baseline=baseline), "anomaly_rate").p_value == pytest.approx(expected)
+
+
+# --- drift
+
+
+@pytest.mark.parametrize(
+    ("psi", "p_value", "usual", "verb"),
+    [
+        (0.09, 1e-9, None, Verb.OK),  # significant, but too small to matter
+        (0.10, 1e-9, None, Verb.WATCH),
+        (0.20, 1e-9, None, Verb.RETRAIN),
+        (9.00, 0.01, None, Verb.OK),  # large, but not significant: a small night
+        (0.30, 1e-9, 0.16, Verb.WATCH),  # not doubled
+        (0.32, 1e-9, 0.16, Verb.RETRAIN),
+        (0.15, 1e-9, 0.01, Verb.WATCH),  # far more than doubled, but below the floor
+    ],
+)
+def test_drift_of_a_statistic(psi, p_value, usual, verb):
+    baseline = USUAL if usual is None else USUAL.model_copy(update={"statistic_psi": {"brightness": usual}})
+    decision = judge(drift=drifted(make_statistic(psi=psi, adjusted_p_value=p_value)), baseline=baseline)
+    assert decision.verb is verb
+    assert find(decision, "drift:brightness").baseline == usual
+
+
+@pytest.mark.parametrize(
+    ("separability", "p_value", "usual", "verb"),
+    [
+        (0.29, 1e-9, None, Verb.OK),
+        (0.30, 1e-9, None, Verb.WATCH),
+        (0.50, 1e-9, None, Verb.RETRAIN),
+        (0.90, 0.02, None, Verb.OK),
+        (0.60, 1e-9, 0.4, Verb.WATCH),
+        (0.95, 1e-9, 0.6, Verb.RETRAIN),  # 2 x 0.6 does not exist; twice the effect is 0.91
+    ],
+)
+def test_drift_of_the_embeddings(separability, p_value, usual, verb):
+    baseline = USUAL.model_copy(update={"separability": usual})
+    decision = judge(drift=drifted(embedding=make_embedding(separability, p_value)), baseline=baseline)
+    assert decision.verb is verb
+    assert find(decision, "drift:embedding").value == separability
+
+
+def test_twice_an_effect_can_always_be_reached():
+    assert multiply_separability(0.0, 2) == pytest.approx(0)
+    assert multiply_separability(0.02, 2) == pytest.approx(0.04, rel=1e-2)
+    assert multiply_separability(0.6, 2) == pytest.approx(0.9077, abs=1e-3)
+    assert multiply_separability(1.0, 2) <= 1
