@@ -107,3 +107,10 @@ def test_the_plugins_folder_holds_no_other_code():
     files = {path.name for path in (REPOSITORY / "plugins").iterdir() if path.name != "__pycache__"}
 
     assert files <= {".airflowignore", "main.py"}
+
+
+def test_no_file_is_longer_than_one_concept():
+    folders = ("include", "dags", "plugins", "demo", "tests", "benchmarks")
+    files = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
+    assert files
+    assert {path.name: length for path in files if (length := len(path.read_text().splitlines())) > 300} == {}
