@@ -210,6 +210,8 @@ def is_free(port: int) -> bool:
 
 def exit_on_signals() -> None:
     """Let SIGTERM and a closed terminal end the program as Ctrl-C does, so that Airflow is stopped."""
+    # A program that a script starts in the background inherits an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for sign in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, lambda *_: sys.exit(143))
 
