@@ -1,5 +1,7 @@
 """The files of a score folder: which there are, and how a new set of them takes the place of an old one."""
 
+from pathlib import Path
+
 from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.engine.shards import SHARDS_NAME
 from nightglass.engine.top_anomalies import MAPS_FOLDER
@@ -56,7 +58,9 @@ def remove_shards(out: Folder) -> None:
 
 
 def check_own(out: Folder) -> None:
-    """Raise InputError when ``out`` holds files but no scores: they are somebody else's."""
+    """Raise InputError when ``out`` is a file, or holds files but no scores: they are somebody else's."""
+    if out.is_local and Path(out.root).is_file():
+        raise InputError(f"--out: expected a folder, got the file {out.url}")
     names = set(out.names()) - {SHARDS_NAME, LOCK_NAME}
     if names and not names & {MANIFEST_NAME, SUMMARY_NAME}:
         some = ", ".join(sorted(names)[:3])

@@ -91,6 +91,7 @@ def test_bad_arguments_are_one_line(nightglass: Run, model: Path, night: Path, t
         (["score", *images, "--model", night, "--out", out], "detector.json"),
         (["score", *images, "--model", "models:/none@champion", "--out", out], "none"),
         (["score", *images, "--out", out], "--model"),
+        (["score", *images, "--model", model, "--out", model / "detector.json"], "expected a folder, got the file"),
         (["score", *images, "--model", model, "--out", out, "--top-k", 0], "--top-k"),
         (["score", "--images", "ftpx://x/y", "--model", model, "--out", out], "ftpx"),
         (["fit", "--images", night, "--out", night], "not overwritten"),
