@@ -47,19 +47,22 @@ class Backbone(Section):
 
     name: str = Field("tf_efficientnet_lite0", description="a timm model name")
     weights: str = Field("package", description="`package`, `timm` (its hub), or a .safetensors/.pth file or URL")
-    image_size: int = Field(224, ge=32, le=1024, description="side of the square network input, pixels")
+    image_size: int = Field(192, ge=32, le=1024, description="side of the square network input, pixels")
     stages: tuple[int, ...] = Field((4,), min_length=1, description="feature stages pooled into the embedding")
-    patch_stages: tuple[int, ...] = Field((2, 3), min_length=1, description="stages of the patch embedding")
+    patch_stages: tuple[int, ...] = Field((3,), min_length=1, description="stages of the patch embedding")
 
 
 class DetectorOptions(Section):
     """How a detector is fitted."""
 
     backbone: Backbone = Backbone()
+    precision: Literal["auto", "f32"] = Field(
+        "auto", description="of the network on a CPU; auto: bf16 where the processor has it"
+    )
     num_neighbors: int = Field(3, ge=1, le=50)
     false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="aim of the image threshold on good images")
     max_bank_images: int = Field(20_000, ge=10)
-    patch_bank_size: int = Field(10_000, ge=100)
+    patch_bank_size: int = Field(10_000, ge=100, description="places of good images for the patch-level score")
     seed: int = 0
 
 

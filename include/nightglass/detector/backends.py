@@ -1,34 +1,32 @@
-"""What runs the network: OpenVINO on a CPU, or torch as the reference; the same numbers within float rounding."""
+"""What runs the network: OpenVINO on a CPU, torch on CUDA, and torch on a CPU as the reference for both."""
 
 import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightglass.collections import Backbone
 from nightglass.errors import ModelError
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Precision = Literal["auto", "f32", "int8"]
+Device = Literal["auto", "cpu", "cuda"]
+#: Beside the network's files in a detector's folder: what torch rebuilds it from.
+WEIGHTS_NAME = "backbone.safetensors"
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # Linux; Windows' subsystem for Linux
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Network outputs of a batch: ``embedding (N, D)``, ``statistics (N, 4)``, ``patches (N, C, h, w)`` if asked."""
+    """Network outputs of a batch: ``embedding (N, D)`` and ``patches (N, C, h, w)``."""
 
     embedding: Floats
-    statistics: Floats
-    patches: Floats | None = None
-
-
-def patches_of(embedded: Embedded, number: int) -> Floats:
-    """Return the patch embedding ``(C, h, w)`` of one image of a batch that was embedded with patches."""
-    if embedded.patches is None:
-        raise ModelError("backend: expected patch embeddings, got none")
-    return np.asarray(embedded.patches[number])
+    patches: Floats
 
 
 class Backend(Protocol):
@@ -36,9 +34,40 @@ class Backend(Protocol):
 
     name: str
 
-    def embed(self, images: Images, *, patches: bool = False) -> Embedded:
+    def embed(self, images: Images) -> Embedded:
         """Embed ``images (N, S, S, 3)`` uint8 RGB."""
         ...
+
+
+def open_backend(
+    network_path: Path, backbone: Backbone, workers: int, precision: Precision = "auto", device: Device = "auto"
+) -> Backend:
+    """Open the network of a detector's folder for ``workers`` threads.
+
+    Args:
+        network_path: The network's .xml file, beside ``backbone.safetensors``.
+        backbone: Which network it is.
+        workers: How many threads will call ``embed`` at once.
+        precision: Of OpenVINO's arithmetic, see `OpenVINOBackend`; torch on CUDA computes in bf16.
+        device: ``auto`` takes a CUDA device where torch finds one, else the CPU.
+
+    Raises:
+        ModelError: The network cannot be loaded, or CUDA was asked for and is missing.
+    """
+    if device == "cuda" or (device == "auto" and has_cuda()):
+        from nightglass.detector.torch_backend import TorchBackend, rebuild_network
+
+        return TorchBackend(rebuild_network(backbone, network_path.with_name(WEIGHTS_NAME)), "cuda")
+    return OpenVINOBackend(network_path, workers, precision)
+
+
+def has_cuda() -> bool:
+    """Tell whether torch can compute on a CUDA device; torch is only imported where there is a driver."""
+    if not any(Path(driver).exists() for driver in _GPU_DRIVERS):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 class OpenVINOBackend:
@@ -47,11 +76,14 @@ class OpenVINOBackend:
     Args:
         path: The network's .xml file.
         workers: How many threads will call ``embed`` at once.
+        precision: ``auto`` is bf16 where the processor has it and f32 elsewhere; ``f32``; ``int8`` for a network
+            that `quantize_network` wrote.
+
+    Raises:
+        ModelError: The file holds no network.
     """
 
-    name = "openvino-f32"
-
-    def __init__(self, path: Path, workers: int) -> None:
+    def __init__(self, path: Path, workers: int, precision: Precision = "auto") -> None:
         os.environ.setdefault("OPENVINO_TELEMETRY_DISABLE", "1")
         import openvino as ov
 
@@ -59,55 +91,30 @@ class OpenVINOBackend:
         # go of the GIL: two threads that infer for the first time would wait for each other for ever.
         ov.Type.u8.to_dtype()
         core = ov.Core()
+        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.name = f"openvino-{'bf16' if precision == 'auto' and has_bf16 else precision.replace('auto', 'f32')}"
         settings = {
             "INFERENCE_NUM_THREADS": str(workers),
             "NUM_STREAMS": str(workers),
-            "INFERENCE_PRECISION_HINT": "f32",
+            # What an int8 network does not compute in int8 it computes in f32.
+            "INFERENCE_PRECISION_HINT": "bf16" if self.name == "openvino-bf16" else "f32",
         }
         try:
-            model = core.read_model(path)
-            # Scoring needs no patches: without that output their part of the network is not computed.
-            image_model = ov.Model([model.output("embedding"), model.output("statistics")], model.get_parameters())
-            self._image_model = core.compile_model(image_model, "CPU", settings)
+            self._model = core.compile_model(core.read_model(path), "CPU", settings)
         except RuntimeError as error:
-            raise ModelError(
-                f"{path}: expected an OpenVINO network, got {' '.join(str(error).split())[:200]}"
-            ) from error
-        self._core, self._model, self._settings = core, model, settings
-        self._patch_model: Any = None  # compiled when it is first asked for
+            found = " ".join(str(error).split())[:200]
+            raise ModelError(f"{path}: expected an OpenVINO network, got {found}") from error
         self._lock = threading.Lock()
         self._local = threading.local()
 
-    def embed(self, images: Images, *, patches: bool = False) -> Embedded:
+    def embed(self, images: Images) -> Embedded:
         """Embed ``images (N, S, S, 3)`` uint8 RGB."""
-        request = self._request(patches=patches)
-        results = request.infer([np.ascontiguousarray(images)], share_inputs=True)
-        outputs = [np.array(results[index], dtype=np.float32) for index in range(len(results))]
-        return Embedded(*outputs)
+        results = self._request().infer([np.ascontiguousarray(images)], share_inputs=True)
+        embedding, patches = (np.array(results[name], dtype=np.float32) for name in ("embedding", "patches"))
+        return Embedded(embedding, patches)
 
-    def _request(self, *, patches: bool) -> Any:  # noqa: ANN401  OpenVINO has no types
-        name = "patch_request" if patches else "image_request"
-        if not hasattr(self._local, name):
+    def _request(self) -> Any:  # noqa: ANN401  OpenVINO has no types
+        if not hasattr(self._local, "request"):
             with self._lock:
-                if patches and self._patch_model is None:
-                    self._patch_model = self._core.compile_model(self._model, "CPU", self._settings)
-                model = self._patch_model if patches else self._image_model
-                setattr(self._local, name, model.create_infer_request())
-        return getattr(self._local, name)
-
-
-class TorchBackend:
-    """The network in eager torch on the CPU: the reference that other backends are measured against."""
-
-    name = "torch-f32"
-
-    def __init__(self, network: Any) -> None:  # noqa: ANN401  an EmbeddingNetwork; torch is not imported here
-        self._network = network
-
-    def embed(self, images: Images, *, patches: bool = False) -> Embedded:
-        """Embed ``images (N, S, S, 3)`` uint8 RGB."""
-        import torch
-
-        with torch.inference_mode():
-            outputs = [output.numpy() for output in self._network(torch.from_numpy(images))]
-        return Embedded(*(outputs if patches else outputs[:2]))
+                self._local.request = self._model.create_infer_request()
+        return self._local.request

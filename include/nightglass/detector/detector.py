@@ -10,11 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nightglass.collections import DetectorOptions
-from nightglass.detector.backends import Backend, OpenVINOBackend
+from nightglass.detector.backends import Backend, Embedded, open_backend
 from nightglass.detector.calibration import Calibration
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
-from nightglass.detector.patch_bank import PatchBank
+from nightglass.detector.patch_bank import PatchBank, pool_places
 from nightglass.detector.reference import ReferenceStatistic
 
 Floats = NDArray[np.float32]
@@ -61,7 +61,7 @@ class Detector:
     def open_backend(self, workers: int) -> Backend:
         """Load the network for ``workers`` threads."""
         faiss.omp_set_num_threads(1)  # the workers are the parallelism
-        return OpenVINOBackend(self.network_path, workers)
+        return open_backend(self.network_path, self.options.backbone, workers, self.options.precision)
 
     @cached_property
     def bank_paths(self) -> list[str]:
@@ -69,10 +69,11 @@ class Detector:
         paths: list[str] = self.bank_images.column("path").to_pylist()
         return paths
 
-    def score(self, embeddings: Floats) -> Scores:
-        """Score ``embeddings (N, D)`` as the backend gives them."""
-        standardized = self.standardization.apply(embeddings)
+    def score(self, embedded: Embedded) -> Scores:
+        """Score a batch of N images as the backend gives them."""
+        standardized = self.standardization.apply(embedded.embedding)
         distances, rows = self.bank.search(standardized, self.options.num_neighbors)
-        image_score = self.calibration.score(distances.mean(axis=1))
+        patch_distances = pool_places(self.patch_bank.distances(embedded.patches))
+        image_score = self.calibration.score(distances.mean(axis=1), patch_distances)
         is_anomalous = image_score >= self.calibration.image_threshold
         return Scores(image_score, is_anomalous, rows, distances, project(standardized))

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +21,7 @@ from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
 from nightglass.errors import ModelError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION = "detector.json"
 NETWORK = "network.xml"
 _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
@@ -60,10 +61,12 @@ class Description(BaseModel):
 def save_detector_files(detector: Detector, folder: Path) -> Description:
     """Write ``detector`` into ``folder``, where the network's files already are, and describe it."""
     detector.bank.save(folder / _BANK)
-    detector.patch_bank.bank.save(folder / _PATCH_BANK)
+    faiss.write_index(detector.patch_bank.index, str(folder / _PATCH_BANK))
     arrays = {
         "mean": detector.standardization.mean,
         "std": detector.standardization.std,
+        "spread": detector.bank.spread,
+        "patch_spread": detector.patch_bank.spread,
         "patch_mean": detector.patch_bank.standardization.mean,
         "patch_std": detector.patch_bank.standardization.std,
         "reference_embeddings": detector.reference.embeddings,
@@ -130,11 +133,12 @@ def load_detector(folder: Path) -> Detector:
     return Detector(
         options=description.options,
         standardization=Standardization(arrays["mean"], arrays["std"]),
-        bank=MemoryBank.load(folder / _BANK),
+        bank=MemoryBank.load(folder / _BANK, arrays["spread"]),
         calibration=description.calibration,
         patch_bank=PatchBank(
             Standardization(arrays["patch_mean"], arrays["patch_std"]),
-            MemoryBank.load(folder / _PATCH_BANK),
+            faiss.read_index(str(folder / _PATCH_BANK)),
+            arrays["patch_spread"],
             description.usual_patch_distance,
         ),
         reference=Reference(description.reference_statistics, arrays["reference_embeddings"]),

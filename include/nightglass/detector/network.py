@@ -1,6 +1,6 @@
-"""The exported network: from 8-bit images to embeddings, patch embeddings and image statistics.
+"""The exported network: from 8-bit images to embeddings and patch embeddings.
 
-Preprocessing and the image statistics are part of the network, so that every backend computes them alike.
+Preprocessing is part of the network, so that every backend does it alike.
 """
 
 from pathlib import Path
@@ -13,18 +13,14 @@ from nightglass.collections import Backbone
 from nightglass.detector.backbone import load_backbone
 from nightglass.errors import InputError
 
-#: Columns of the network's statistics output, in order.
-STATISTICS = ("brightness", "contrast", "sharpness", "colourfulness")
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+OUTPUTS = ("embedding", "patches")
 
 
 class EmbeddingNetwork(nn.Module):
-    """Images ``(N, S, S, 3)`` uint8 RGB to embedding ``(N, D)``, statistics ``(N, 4)``, patches ``(N, C, h, w)``."""
+    """Images ``(N, S, S, 3)`` uint8 RGB to embedding ``(N, D)`` and patches ``(N, C, h, w)``."""
 
     mean: Tensor
     std: Tensor
-    luma: Tensor
-    laplacian: Tensor
 
     def __init__(self, options: Backbone) -> None:
         super().__init__()
@@ -39,39 +35,15 @@ class EmbeddingNetwork(nn.Module):
         config = self.backbone.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1) * 255)  # type: ignore[index]
-        self.register_buffer("luma", torch.tensor(_LUMA).view(1, 3, 1, 1))
-        kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
-        self.register_buffer("laplacian", kernel.view(1, 1, 3, 3))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return embedding, statistics and patch embedding of a batch."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embedding and patch embedding of a batch."""
         pixels = images.permute(0, 3, 1, 2).float()
         features = self.backbone.forward_intermediates(  # type: ignore[operator]
             (pixels - self.mean) / self.std, indices=self.used, intermediates_only=True
         )
         embedding = torch.cat([_pool(features[stage]) for stage in self.stages], dim=1)
-        return embedding, self.measure(pixels), _patches([features[stage] for stage in self.patch_stages])
-
-    def measure(self, pixels: Tensor) -> Tensor:
-        """Return the image statistics ``(N, 4)`` of pixels ``(N, 3, S, S)`` in 0..255.
-
-        Brightness and contrast are mean and standard deviation of the luma; sharpness is the standard deviation
-        of its Laplacian (its variance is Pech-Pacheco et al. 2000); colourfulness is Hasler & Süsstrunk 2003.
-        """
-        luma = (pixels * self.luma).sum(1, keepdim=True)
-        edges = F.conv2d(luma, self.laplacian)
-        red, green, blue = pixels[:, 0], pixels[:, 1], pixels[:, 2]
-        red_green = red - green
-        yellow_blue = (red + green) / 2 - blue
-        spread = (_variance(red_green) + _variance(yellow_blue)).sqrt()
-        offset = (red_green.mean((1, 2)) ** 2 + yellow_blue.mean((1, 2)) ** 2).sqrt()
-        columns = [
-            luma.mean((1, 2, 3)),
-            _variance(luma[:, 0]).sqrt(),
-            _variance(edges[:, 0]).sqrt(),
-            spread + 0.3 * offset,
-        ]
-        return torch.stack(columns, dim=1)
+        return embedding, _patches([features[stage] for stage in self.patch_stages])
 
 
 def export_openvino(network: EmbeddingNetwork, image_size: int, path: Path) -> None:
@@ -81,15 +53,9 @@ def export_openvino(network: EmbeddingNetwork, image_size: int, path: Path) -> N
     example = torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8)
     with torch.inference_mode():
         model = ov.convert_model(network, example_input=example, input=[-1, image_size, image_size, 3])
-    for output, name in zip(model.outputs, ("embedding", "statistics", "patches"), strict=True):
+    for output, name in zip(model.outputs, OUTPUTS, strict=True):
         output.get_tensor().set_names({name})
     ov.save_model(model, path, compress_to_fp16=False)
-
-
-def _variance(values: Tensor) -> Tensor:
-    """Population variance of ``(N, H, W)`` per image, from centred values so that flat images give 0."""
-    centred = values - values.mean((1, 2), keepdim=True)
-    return (centred**2).mean((1, 2))
 
 
 def _pool(features: Tensor) -> Tensor:

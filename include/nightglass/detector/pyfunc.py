@@ -52,7 +52,7 @@ class DetectorModel:
                 reasons.append(str(error))
         scores = np.full(len(files), np.nan)
         if pixels:
-            scored = self.detector.score(self._backend.embed(np.stack(pixels)).embedding).image_score
+            scored = self.detector.score(self._backend.embed(np.stack(pixels))).image_score
             scores[[reason is None for reason in reasons]] = scored
         threshold = self.detector.calibration.image_threshold
         return _frame(scores.tolist(), [bool(score >= threshold) for score in scores], reasons)

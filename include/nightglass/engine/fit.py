@@ -6,35 +6,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from nightglass.collections import Collection
-from nightglass.detector.backends import patches_of
+from nightglass.detector.backends import open_backend
 from nightglass.detector.calibration import calibrate
 from nightglass.detector.detector import Detector, Reference
 from nightglass.detector.files import NETWORK, Description, save_detector_files
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
-from nightglass.detector.patch_bank import build_patch_bank
+from nightglass.detector.patch_bank import PatchSample, build_patch_bank
 from nightglass.detector.reference import reference_statistics
-from nightglass.engine.pipeline import Pipeline
+from nightglass.engine.pipeline import EmbeddedBatch, Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.top_anomalies import make_thumbnail
 from nightglass.errors import AccessDeniedError, InputError, ModelError, NightglassError
 from nightglass.images.manifest import Manifest
 from nightglass.images.reading import ImageRow
+from nightglass.images.statistics import STATISTICS
 from nightglass.storage import Folder
 
 Floats = NDArray[np.float32]
 MIN_GOOD_IMAGES = 10
-_HELD_OUT_IMAGES = 64
+_CALIBRATION_IMAGES = 2000
+_PLACES_LOOKED_AT = 20_000  # that the bank's places are chosen from
 _REFERENCE_EMBEDDINGS = 2000
 _THUMBNAIL_SIDE = 128
 _LITTLE_SPACE = 64 * 1024 * 1024
-_STATISTIC_NAMES = ("brightness", "contrast", "sharpness", "colourfulness")
 
 
 @dataclass
@@ -44,8 +46,9 @@ class _Collected:
     rows: list[ImageRow] = field(default_factory=list)
     embeddings: list[Floats] = field(default_factory=list)
     statistics: list[Floats] = field(default_factory=list)
-    patches: list[Floats] = field(default_factory=list)
-    held_out: list[Floats] = field(default_factory=list)
+    places: list[Floats] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+    held_out: dict[int, NDArray[np.float16]] = field(default_factory=dict)
     thumbnails: list[bytes] = field(default_factory=list)
     quarantined: int = 0
 
@@ -94,7 +97,6 @@ def fit_detector(
     with _replacing(out) as folder:
         import safetensors.torch
 
-        from nightglass.detector.backends import OpenVINOBackend
         from nightglass.detector.network import EmbeddingNetwork, export_openvino
 
         with times.measure("export"):
@@ -102,7 +104,7 @@ def fit_detector(
             export_openvino(network, options.backbone.image_size, folder / NETWORK)
             safetensors.torch.save_file(network.backbone.state_dict(), folder / "backbone.safetensors")
             del network
-        backend = OpenVINOBackend(folder / NETWORK, workers)
+        backend = open_backend(folder / NETWORK, options.backbone, workers, options.precision)
         size = options.backbone.image_size
         with Pipeline(images, backend, size, collection.scoring, workers=workers, times=times) as pipeline:
             found = _collect(pipeline, unique, manifest, collection, progress)
@@ -123,28 +125,21 @@ def _collect(
     found = _Collected()
     sizes = {row["path"]: row for row in manifest.table.select(["path", "width", "height"]).to_pylist()}
     random = np.random.default_rng(options.seed)
-    in_bank = _choose(random, len(rows), options.max_bank_images)
-    held_out = _choose(random, len(rows), min(_HELD_OUT_IMAGES, len(rows) // 4))
-    rows_needed = [rows[i] for i in sorted({*in_bank, *held_out})]
-    patches_per_image = -(-options.patch_bank_size // max(1, len(rows_needed) - len(held_out)))
-    chosen = {rows[i].path for i in in_bank}
-    unseen = {rows[i].path for i in held_out}
-    for batch in pipeline.embed(rows_needed, patches=True):
+    needed = [rows[i] for i in _choose(random, len(rows), options.max_bank_images)]
+    calibrating = {needed[i].path for i in _choose(random, len(needed), _CALIBRATION_IMAGES)}
+    places_per_image = -(-max(_PLACES_LOOKED_AT, options.patch_bank_size) // len(needed))
+    for batch in pipeline.embed(needed):
         found.quarantined += len(batch.quarantined)
         for i, row in enumerate(batch.rows):
-            patches = patches_of(batch.embedded, i)
-            if row.path in unseen:
-                found.held_out.append(patches)
-            else:
-                places = patches.reshape(len(patches), -1)
-                kept = random.permutation(places.shape[1])[:patches_per_image]
-                found.patches.append(np.ascontiguousarray(places[:, kept].T))
-            if row.path in chosen:
-                found.rows.append(row)
-                found.embeddings.append(batch.embedded.embedding[i].copy())
-                found.statistics.append(batch.embedded.statistics[i].copy())
-                width, height = sizes[row.path]["width"], sizes[row.path]["height"]
-                found.thumbnails.append(make_thumbnail(batch.pixels[i], width, height, _THUMBNAIL_SIDE))
+            patches = batch.embedded.patches[i]
+            number = len(found.rows)
+            if row.path in calibrating:
+                found.held_out[number] = patches.astype(np.float16)
+            places = patches.reshape(len(patches), -1)
+            kept = random.permutation(places.shape[1])[:places_per_image]
+            found.places.append(np.ascontiguousarray(places[:, kept].T))
+            found.owners.extend([number] * len(kept))
+            _keep_image(found, batch, i, (sizes[row.path]["width"], sizes[row.path]["height"]))
         if progress:
             progress(len(batch.rows) + len(batch.quarantined))
     if len(found.rows) < MIN_GOOD_IMAGES:
@@ -154,28 +149,40 @@ def _collect(
     return found
 
 
+def _keep_image(found: _Collected, batch: EmbeddedBatch, number: int, size: tuple[int, int]) -> None:
+    found.rows.append(batch.rows[number])
+    found.embeddings.append(batch.embedded.embedding[number].copy())
+    found.statistics.append(batch.statistics[number].copy())
+    found.thumbnails.append(make_thumbnail(batch.pixels[number], *size, _THUMBNAIL_SIDE))
+
+
 def _build(found: _Collected, manifest: Manifest, collection: Collection, network_path: Path) -> Detector:
     options = collection.detector
     embeddings = np.stack(found.embeddings)
     standardization = Standardization.of(embeddings)
     standardized = standardization.apply(embeddings)
     bank = MemoryBank.build(standardized)
-    held_out = bank.search_others(options.num_neighbors).mean(axis=1)
-    calibration = calibrate(held_out, options.false_alarm_rate)
+    patch_bank, patch_distances = build_patch_bank(
+        PatchSample(np.concatenate(found.places), np.array(found.owners)),
+        options.patch_bank_size,
+        found.held_out,
+        options.false_alarm_rate,
+        options.seed,
+    )
+    image_distances = bank.search_others(options.num_neighbors).mean(axis=1)[list(found.held_out)]
+    calibration = calibrate(image_distances, patch_distances, options.false_alarm_rate)
     statistics = np.stack(found.statistics)
-    values = {name: statistics[:, i] for i, name in enumerate(_STATISTIC_NAMES)}
-    random = np.random.default_rng(options.seed)
-    sample = _choose(random, len(embeddings), _REFERENCE_EMBEDDINGS)
-    samples = np.concatenate(found.patches)
-    places = _choose(random, len(samples), options.patch_bank_size)
+    values: dict[str, NDArray[np.floating[Any]]] = {name: statistics[:, i] for i, name in enumerate(STATISTICS)}
+    values["image_score"] = calibration.score(image_distances, patch_distances)
+    sample = _choose(np.random.default_rng(options.seed), len(embeddings), _REFERENCE_EMBEDDINGS)
     return Detector(
         options=options,
         standardization=standardization,
         bank=bank,
         calibration=calibration,
-        patch_bank=build_patch_bank(samples[places], found.held_out),
+        patch_bank=patch_bank,
         reference=Reference(
-            reference_statistics(values | {"image_score": calibration.score(held_out)}, collection.drift.bins),
+            reference_statistics(values, collection.drift.bins),
             project(standardized[sample]),
         ),
         bank_images=pa.table(

@@ -1,36 +1,43 @@
-"""Embed many images: threads that each read, decode and infer one batch, with a bounded number in flight.
+"""Embed many images: threads read ahead, others decode and infer a batch each, with a bounded number in flight.
 
 Batches are cut from the manifest alone, so that the same images always share a batch and give the same numbers,
 whatever the number of workers and however often a run was interrupted.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from nightglass.collections import Scoring
 from nightglass.detector.backends import Backend, Embedded
 from nightglass.engine.stage_times import StageTimes
+from nightglass.engine.threads import start_workers
 from nightglass.images.decoding import decode_rgb, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
+from nightglass.images.statistics import measure_statistics
 from nightglass.storage import Folder
 
 _MAX_BATCH_BYTES = 64 * 1024 * 1024  # of encoded files, so that a batch of huge images stays small in memory
-_REMOTE_READERS = 16
+_REMOTE_READERS = 16  # a remote store is waited for by many threads at once
+_EMBEDDED_NOTHING = Embedded(np.empty((0, 0), np.float32), np.empty((0, 0, 0, 0), np.float32))
+T = TypeVar("T")
+_Files = list[bytes | QuarantinedError]
 
 
 @dataclass(frozen=True)
 class EmbeddedBatch:
-    """A batch in manifest order: ``embedded`` and ``pixels (N, S, S, 3)`` belong to ``rows``."""
+    """A batch in manifest order: ``pixels (N, S, S, 3)``, ``statistics (N, 4)`` and ``embedded`` belong to ``rows``."""
 
     rows: list[ImageRow]
     pixels: NDArray[np.uint8]
+    statistics: NDArray[np.float32]
     embedded: Embedded
     quarantined: list[tuple[ImageRow, QuarantinedError]]
 
@@ -56,24 +63,32 @@ class Pipeline:
         self._limits = limits_of(options)
         self._times = times
         self._in_flight = workers + 1
-        self._compute = ThreadPoolExecutor(workers, thread_name_prefix="embed")
-        # Local reads are cheaper than a hand-over; a remote store is waited for by many threads at once.
-        self._readers = None if folder.is_local else ThreadPoolExecutor(_REMOTE_READERS, thread_name_prefix="read")
+        self._blas = threadpool_limits(1, "blas")
+        self._compute = start_workers(workers, "embed")
+        self._readers = ThreadPoolExecutor(workers if folder.is_local else _REMOTE_READERS, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._compute.shutdown(wait=True, cancel_futures=True)
-        if self._readers:
-            self._readers.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._compute, self._readers):
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._blas.restore_original_limits()
 
-    def embed(self, rows: Sequence[ImageRow], *, patches: bool = False) -> Iterator[EmbeddedBatch]:
-        """Yield the batches of ``rows`` in order; at most ``workers + 1`` are held at a time."""
-        pending: deque[Future[EmbeddedBatch]] = deque()
+    @overload
+    def embed(self, rows: Sequence[ImageRow]) -> Iterator[EmbeddedBatch]: ...
+
+    @overload
+    def embed(self, rows: Sequence[ImageRow], then: Callable[[EmbeddedBatch], T]) -> Iterator[T]: ...
+
+    def embed(self, rows: Sequence[ImageRow], then: Callable[[EmbeddedBatch], Any] | None = None) -> Iterator[Any]:
+        """Yield the batches of ``rows`` in order, or what ``then`` makes of each in the thread that embedded it.
+
+        At most ``workers + 1`` are held at a time.
+        """
+        pending: deque[Future[Any]] = deque()
         for batch in self._cut(rows):
-            reads = [self._readers.submit(self._read, row) for row in batch] if self._readers else None
-            pending.append(self._compute.submit(self._embed_batch, batch, reads, patches=patches))
+            pending.append(self._compute.submit(self._work, batch, self._start_reading(batch), then))
             if len(pending) > self._in_flight:
                 yield pending.popleft().result()
         while pending:
@@ -92,29 +107,52 @@ class Pipeline:
         if batch:
             yield batch
 
-    def _read(self, row: ImageRow) -> bytes:
-        with self._times.measure("read"):
-            data = read_image(self._folder, row.name_on_disk, self._options.max_file_bytes)
-            check_unchanged(data, row)
-        return data
+    def _start_reading(self, batch: list[ImageRow]) -> list[Future[_Files]]:
+        """Read a local batch in one go, as handing over each file costs more than reading it; a remote one at once."""
+        pieces = [batch] if self._folder.is_local else [[row] for row in batch]
+        return [self._readers.submit(self._read, piece) for piece in pieces]
 
-    def _embed_batch(self, batch: list[ImageRow], reads: list[Future[bytes]] | None, *, patches: bool) -> EmbeddedBatch:
+    def _read(self, rows: list[ImageRow]) -> _Files:
+        files: _Files = []
+        with self._times.measure("read"):
+            for row in rows:
+                try:
+                    data = read_image(self._folder, row.name_on_disk, self._options.max_file_bytes)
+                    check_unchanged(data, row)
+                except QuarantinedError as error:
+                    files.append(error)
+                else:
+                    files.append(data)
+        return files
+
+    def _work(
+        self, batch: list[ImageRow], reads: list[Future[_Files]], then: Callable[[EmbeddedBatch], Any] | None
+    ) -> object:
+        files = [file for read in reads for file in read.result()]
+        with self._times.measure("decode"):
+            rows, pixels, quarantined = self._decode(batch, files)
+            statistics = measure_statistics(pixels)
+        embedded = _EMBEDDED_NOTHING
+        if rows:
+            with self._times.measure("embed"):
+                embedded = self._backend.embed(pixels)
+        done = EmbeddedBatch(rows, pixels, statistics, embedded, quarantined)
+        return then(done) if then else done
+
+    def _decode(
+        self, batch: list[ImageRow], files: _Files
+    ) -> tuple[list[ImageRow], NDArray[np.uint8], list[tuple[ImageRow, QuarantinedError]]]:
         size = self._image_size
         pixels = np.empty((len(batch), size, size, 3), np.uint8)
         rows: list[ImageRow] = []
         quarantined: list[tuple[ImageRow, QuarantinedError]] = []
-        for number, row in enumerate(batch):
+        for row, file in zip(batch, files, strict=True):
             try:
-                data = reads[number].result() if reads else self._read(row)
-                with self._times.measure("decode"):
-                    pixels[len(rows)] = decode_rgb(data, row.name_on_disk, self._limits, size)
+                if isinstance(file, QuarantinedError):
+                    raise file
+                pixels[len(rows)] = decode_rgb(file, row.name_on_disk, self._limits, size)
             except QuarantinedError as error:
                 quarantined.append((row, error))
             else:
                 rows.append(row)
-        pixels = pixels[: len(rows)]
-        if not rows:
-            return EmbeddedBatch(rows, pixels, Embedded(*(np.empty((0, 0), np.float32),) * 2), quarantined)
-        with self._times.measure("embed"):
-            embedded = self._backend.embed(pixels, patches=patches)
-        return EmbeddedBatch(rows, pixels, embedded, quarantined)
+        return rows, pixels[: len(rows)], quarantined

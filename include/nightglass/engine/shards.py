@@ -107,11 +107,15 @@ def score_shard(
     rows = [{key: row[key] for key in ("path", "reason", "detail")} for row in listed if row["reason"]]
     if progress:
         progress(len(rows))
-    for batch in pipeline.embed(manifest.image_rows(shard.start, shard.stop)):
+
+    def score(batch: EmbeddedBatch) -> list[dict[str, object]]:
         with times.measure("search"):
-            rows.extend(_score_batch(batch, detector, sizes))
+            return list(_score_batch(batch, detector, sizes))
+
+    for scored in pipeline.embed(manifest.image_rows(shard.start, shard.stop), score):
+        rows.extend(scored)
         if progress:
-            progress(len(batch.rows) + len(batch.quarantined))
+            progress(len(scored))
     with times.measure("write"):
         rows.sort(key=lambda row: row["path"].encode())
         table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
@@ -126,10 +130,10 @@ def _score_batch(
         yield {"path": row.path, "reason": str(error.reason), "detail": error.detail}
     if not batch.rows:
         return
-    scores = detector.score(batch.embedded.embedding)
+    scores = detector.score(batch.embedded)
     vectors = scores.projected.astype(np.float16)
     for i, row in enumerate(batch.rows):
-        brightness, contrast, sharpness, colourfulness = map(float, batch.embedded.statistics[i])
+        brightness, contrast, sharpness, colourfulness = map(float, batch.statistics[i])
         width, height = sizes[row.path]
         yield {
             "path": row.path,

@@ -10,10 +10,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from nightglass.collections import Scoring
-from nightglass.detector.backends import Backend, patches_of
+from nightglass.detector.backends import Backend, Embedded
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import RankedImage
-from nightglass.images.decoding import decode_rgb, let_limits_decide
+from nightglass.images.decoding import decode_picture, decode_rgb, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
 from nightglass.records import NeighborImage, TopAnomaly
@@ -21,8 +21,11 @@ from nightglass.storage import Folder
 
 MAPS_FOLDER = "anomaly_maps"
 _SHOWN_SIDE = 768  # longest side of a stored picture, pixels
-_SMOOTHING = 4 / 224  # sigma of PatchCore's Gaussian, as a share of the network input (Roth et al. 2022)
-_MAP_UNIT = 128  # grey level of 1.0: as unusual as good images ever get
+_SMOOTHED_SIDE, _SMOOTHING = (
+    224,
+    4.0,
+)  # PatchCore's Gaussian: its sigma at an input of so many pixels (Roth et al. 2022)
+_MAP_UNIT = 128  # grey level of 1.0: as unusual as good images hardly ever get
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,17 @@ class AnomalyExplainer:
         data = read_image(self.images, row.name_on_disk, self.options.max_file_bytes)
         check_unchanged(data, row)
         limits = limits_of(self.options)
-        shown = Image.fromarray(decode_rgb(data, row.name_on_disk, limits, None))
-        shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE), Image.Resampling.LANCZOS)
+        shown = decode_picture(data, row.name_on_disk, limits, _SHOWN_SIDE)
         pixels = decode_rgb(data, row.name_on_disk, limits, self.detector.options.backbone.image_size)
-        embedded = self.backend.embed(pixels[None], patches=True)
-        anomaly_map = upsample_map(self.detector.patch_bank.anomaly_map(patches_of(embedded, 0)), shown.size)
+        embedded = self.backend.embed(pixels[None])
+        anomaly_map = upsample_map(self.detector.patch_bank.anomaly_map(embedded.patches[0]), shown.size)
         self.out.write_bytes(f"{stem}.image.jpg", _encode(shown, "JPEG"))
         grey = np.clip(anomaly_map * _MAP_UNIT, 0, 255).astype(np.uint8)
         self.out.write_bytes(f"{stem}.map.png", _encode(Image.fromarray(grey), "PNG"))
-        return self._write_neighbors(embedded.embedding, stem)
+        return self._write_neighbors(embedded, stem)
 
-    def _write_neighbors(self, embedding: NDArray[np.float32], stem: str) -> list[NeighborImage]:
-        scores = self.detector.score(embedding)
+    def _write_neighbors(self, embedded: Embedded, stem: str) -> list[NeighborImage]:
+        scores = self.detector.score(embedded)
         neighbors = []
         near = zip(scores.nearest_rows[0].tolist(), scores.nearest_distances[0].tolist(), strict=True)
         for number, (bank_row, distance) in enumerate(near, start=1):
@@ -93,10 +95,10 @@ class AnomalyExplainer:
 
 def upsample_map(anomaly_map: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Bring a map ``(h, w)`` to an image of ``size`` (width, height) pixels, smoothed."""
-    width, height = size
-    large = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
-    smooth = gaussian_filter(np.asarray(large), sigma=(_SMOOTHING * height, _SMOOTHING * width))
-    return np.asarray(smooth, dtype=np.float32)
+    # Smoothed at about the network's input size, as PatchCore does it: at the size of a photograph it takes seconds.
+    input_like = Image.fromarray(anomaly_map).resize((_SMOOTHED_SIDE, _SMOOTHED_SIDE), Image.Resampling.BILINEAR)
+    smooth = gaussian_filter(np.asarray(input_like), sigma=_SMOOTHING)
+    return np.asarray(Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
 
 
 def make_thumbnail(pixels: NDArray[np.uint8], width: int, height: int, side: int) -> bytes:

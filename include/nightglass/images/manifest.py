@@ -5,10 +5,12 @@ The manifest's own sha256 is the data version: the same paths with the same cont
 
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import pyarrow as pa
@@ -38,10 +40,15 @@ SCHEMA = pa.schema(
         ("detail", pa.string()),
     ]
 )
-MANIFEST_NAME = "manifest.parquet"
 _BRIGHTNESS_SAMPLE = 256
 _REMOTE_READERS = 16
 _CHUNK = 1024
+_TIMED_IMAGES = 9
+_WORTH_A_THREAD_SECONDS = 0.0005  # small files from the cache take a fifth of it
+_PIECE = 16  # images a thread takes at once: handing them over one by one costs as much as reading them
+
+
+_Listed = tuple[ListedImage, bool]  # an image, and whether its brightness is measured
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def build_manifest(
     options: Scoring,
     *,
     workers: int,
+    sample_brightness: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """List ``folder`` and read every image once for its sha256 and header facts.
@@ -86,6 +94,7 @@ def build_manifest(
         suffixes: Which names count as images, lower case.
         options: Limits on what is read.
         workers: Threads that read; remote stores get more.
+        sample_brightness: Measure the brightness of some images, which decodes them; validation asks for it.
         progress: Called with images done and in all.
 
     Raises:
@@ -101,42 +110,48 @@ def build_manifest(
     inspect = _Inspector(folder, options)
     digest = hashlib.sha256()
     batches: list[pa.RecordBatch] = []
-    readers = workers if folder.is_local else _REMOTE_READERS
+    readers = _count_readers(listing.images, inspect, workers) if folder.is_local else _REMOTE_READERS
     with ThreadPoolExecutor(readers, thread_name_prefix="list") as pool:
         for start in range(0, total, _CHUNK):
-            chunk = listing.images[start : start + _CHUNK]
-            sampled = [(start + offset) % step == 0 for offset in range(len(chunk))]
-            rows = list(pool.map(inspect, chunk, sampled))
+            stop = min(start + _CHUNK, total)
+            sampled = [sample_brightness and number % step == 0 for number in range(start, stop)]
+            pieces = _cut(list(zip(listing.images[start:stop], sampled, strict=True)))
+            rows = [row for piece in pool.map(inspect, pieces) for row in piece]
             for row in rows:
                 digest.update(f"{row['path']}\0{row['size_bytes']}\0{row.get('sha256') or ''}\n".encode())
             batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
             if progress:
-                progress(start + len(chunk), total)
+                progress(stop, total)
     return Manifest(pa.Table.from_batches(batches, SCHEMA), listing.ignored, digest.hexdigest())
 
 
-def read_manifest(folder: Folder) -> Manifest:
-    """Read the manifest that `write_manifest` put into a score folder."""
-    table = folder.read_table(MANIFEST_NAME)
-    facts = table.schema.metadata or {}
-    return Manifest(table.replace_schema_metadata(None), int(facts[b"ignored"]), facts[b"data_version"].decode())
+def _count_readers(images: list[ListedImage], inspect: "_Inspector", workers: int) -> int:
+    """Return 1 where a typical image takes less time than the threads would spend on waiting for each other."""
+    seconds = []
+    for image in images[:: -(-len(images) // _TIMED_IMAGES)]:
+        start = time.perf_counter()
+        inspect([(image, False)])
+        seconds.append(time.perf_counter() - start)
+    return workers if median(seconds) > _WORTH_A_THREAD_SECONDS else 1
 
 
-def write_manifest(manifest: Manifest, folder: Folder) -> None:
-    """Write the manifest into a score folder."""
-    facts = {"ignored": str(manifest.ignored), "data_version": manifest.data_version}
-    folder.write_table(MANIFEST_NAME, manifest.table.replace_schema_metadata(facts))
+def _cut(images: list[_Listed]) -> Iterator[list[_Listed]]:
+    for start in range(0, len(images), _PIECE):
+        yield images[start : start + _PIECE]
 
 
 class _Inspector:
-    """Reads one listed image and tells its row of the manifest."""
+    """Reads listed images and tells their rows of the manifest."""
 
     def __init__(self, folder: Folder, options: Scoring) -> None:
         self._folder = folder
         self._max_file_bytes = options.max_file_bytes
         self._limits = limits_of(options)
 
-    def __call__(self, image: ListedImage, measure_brightness: bool) -> dict[str, Any]:
+    def __call__(self, images: list[_Listed]) -> list[dict[str, Any]]:
+        return [self._inspect(image, measure_brightness=is_sampled) for image, is_sampled in images]
+
+    def _inspect(self, image: ListedImage, *, measure_brightness: bool) -> dict[str, Any]:
         row: dict[str, Any] = {
             "path": image.path,
             "raw_path": image.raw_path,

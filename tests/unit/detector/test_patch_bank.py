@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nightglass.detector.patch_bank import PatchBank, PatchSample, build_patch_bank, pool_places
+
+Floats = NDArray[np.float32]
+
+
+def _images(count: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).normal(size=(count, 6, 10, 10)).astype(np.float32)
+
+
+def _fit(images: Floats, size: int) -> tuple[PatchBank, Floats]:
+    places = images.transpose(0, 2, 3, 1).reshape(-1, 6)
+    owners = np.repeat(np.arange(len(images)), 100)
+    held_out = {number: image.astype(np.float16) for number, image in enumerate(images)}
+    return build_patch_bank(PatchSample(places, owners), size, held_out, 0.05, 0)
+
+
+@pytest.mark.parametrize("size", [1000, 3000])  # searched exactly, and in lists
+def test_held_out_images_look_like_new_good_ones(size: int) -> None:
+    bank, held_out = _fit(_images(40, 0), size)
+    new = pool_places(bank.distances(_images(40, 1)))
+    assert np.mean(held_out) == pytest.approx(np.mean(new), rel=0.05)
+
+
+def test_a_map_is_above_one_where_the_odd_place_is_and_hardly_anywhere_else() -> None:
+    bank, _ = _fit(_images(40, 0), 3000)
+    image = _images(1, 2)[0]
+    image[:, 3, 7] += 6
+    found = bank.anomaly_map(image)
+    assert found.shape == (10, 10)
+    assert np.unravel_index(found.argmax(), found.shape) == (3, 7)
+    assert found[3, 7] > 1
+    assert (found > 1).sum() <= 2
+
+
+def test_the_patch_level_distance_is_the_mean_of_the_most_unusual_twentieth() -> None:
+    distances = np.zeros((2, 10, 10), np.float32)
+    distances[1, 0, :5] = [1, 2, 3, 4, 5]
+    assert pool_places(distances).tolist() == [0.0, 3.0]
+
+
+def test_the_same_places_give_the_same_bank() -> None:
+    first, second = _fit(_images(40, 0), 3000), _fit(_images(40, 0), 3000)
+    new = _images(3, 5)
+    np.testing.assert_array_equal(first[0].distances(new), second[0].distances(new))
+    np.testing.assert_array_equal(first[1], second[1])
