@@ -69,16 +69,19 @@ def merge_shards(shards: list[Shard], source: Folder, out: Folder, top_k: int) -
             merged.scored += scored.num_rows
             merged.quarantined += quarantined.num_rows
             merged.anomalous += int(pc.sum(scored["is_anomalous"]).as_py() or 0)
-    # Not faiss.write_index: on a full disk its error does not say so.
-    out.write_bytes(INDEX_NAME, faiss.serialize_index(index).tobytes())
+    with out.writing(INDEX_NAME) as index_path, index_path.open("wb") as file:
+        # Through a file of Python's: faiss's own does not say that a disk is full. Its type stubs lack the writer.
+        writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+        faiss.write_index(index, writer)
     merged.top = sorted(heap, reverse=True)
     return merged
 
 
 def _add_vectors(index: "faiss.Index", scored: pa.Table) -> None:
-    if scored.num_rows:
-        codes = b"".join(scored["vector"].to_pylist())
-        index.add(np.frombuffer(codes, np.float16).reshape(-1, DIMENSIONS).astype(np.float32))
+    for vectors in filter(len, scored["vector"].chunks):
+        stop = vectors.offset + len(vectors)
+        codes = np.frombuffer(vectors.buffers()[1], np.float16, stop * DIMENSIONS).reshape(stop, DIMENSIONS)
+        index.add(codes[vectors.offset :].astype(np.float32))
 
 
 def _rank(heap: list[RankedImage], scored: pa.Table, top_k: int) -> None:

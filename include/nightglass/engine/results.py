@@ -6,7 +6,8 @@ from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.engine.shards import SHARDS_NAME
 from nightglass.engine.top_anomalies import MAPS_FOLDER
 from nightglass.errors import InputError
-from nightglass.images.manifest import MANIFEST_NAME, Manifest, read_manifest
+from nightglass.images.manifest import Manifest
+from nightglass.images.manifest_file import MANIFEST_NAME, read_manifest
 from nightglass.storage import Folder
 
 SUMMARY_NAME, TOP_NAME = "summary.json", "top_anomalies.json"
@@ -37,7 +38,7 @@ def replace_results(out: Folder, staged: Folder, summary: bytes) -> None:
 
 def forget_other_results(out: Folder, manifest: Manifest) -> None:
     """Remove what an earlier run left of other images, so that nothing of it is taken for this one's."""
-    if out.exists(MANIFEST_NAME) and read_manifest(out).data_version == manifest.data_version:
+    if out.exists(MANIFEST_NAME) and read_manifest(out, rows=range(0)).data_version == manifest.data_version:
         return
     for name in (SUMMARY_NAME, *_SCORED, *_JUDGED):
         out.remove(name)

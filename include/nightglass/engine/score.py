@@ -28,7 +28,8 @@ from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard,
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
-from nightglass.images.manifest import Manifest, build_manifest, write_manifest
+from nightglass.images.manifest import Manifest, build_manifest
+from nightglass.images.manifest_file import write_manifest
 from nightglass.storage import Folder, explaining
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all

@@ -1,12 +1,12 @@
 """What a scored night means: its rate and drift against the reference and the baseline, and the decision."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -73,16 +73,21 @@ def assess_scores(facts: NightFacts, folder: Folder, detector: Detector, top: li
         if counts["scored"]
     ]
     drift = DriftReport(statistics=adjust_p_values(statistics), embedding=_measure_embeddings(facts, folder, detector))
-    return _assemble(facts, folder, detector, counts, histogram, drift, top)
+    return _record(facts, detector, counts, histogram, drift, top, folder.read_table(QUARANTINE_NAME))
 
 
-def assess_unscored(facts: NightFacts, detector: Detector, quarantined: list[QuarantinedImage]) -> Assessment:
-    """Assess a night that was stopped before scoring: nothing is known but its data."""
+def assess_unscored(facts: NightFacts, detector: Detector, quarantined: pa.Table) -> Assessment:
+    """Assess a night that was stopped before scoring: nothing is known but its data.
+
+    Args:
+        facts: The night.
+        detector: The model that would have scored it.
+        quarantined: The unreadable images: ``path``, ``reason``, ``detail``.
+    """
     empty = DriftReport(statistics=[], embedding=None)
-    counts = {"scored": 0, "anomalous": 0, "quarantined": len(quarantined)}
-    reasons = dict(Counter(image.reason for image in quarantined).most_common())
+    counts = {"scored": 0, "anomalous": 0}
     histogram = Histogram(edges=[0.0, 1.0], counts=[0])
-    return _record(facts, detector, counts, histogram, empty, [], reasons, quarantined[:_QUARANTINE_SAMPLE])
+    return _record(facts, detector, counts, histogram, empty, [], quarantined)
 
 
 def _read_scores(folder: Folder, detector: Detector) -> tuple[dict[str, int], dict[str, StatisticTally], Histogram]:
@@ -122,21 +127,6 @@ def _sample(total: int, size: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).permutation(total)[:size])
 
 
-def _assemble(
-    facts: NightFacts,
-    folder: Folder,
-    detector: Detector,
-    counts: dict[str, int],
-    histogram: Histogram,
-    drift: DriftReport,
-    top: list[TopAnomaly],
-) -> Assessment:
-    table: pa.Table = folder.read_table(QUARANTINE_NAME)
-    reasons = dict(Counter(table["reason"].to_pylist()).most_common())
-    sample = [QuarantinedImage(**row) for row in table.slice(0, _QUARANTINE_SAMPLE).to_pylist()]
-    return _record(facts, detector, counts | {"quarantined": table.num_rows}, histogram, drift, top, reasons, sample)
-
-
 def _record(
     facts: NightFacts,
     detector: Detector,
@@ -144,9 +134,9 @@ def _record(
     histogram: Histogram,
     drift: DriftReport,
     top: list[TopAnomaly],
-    quarantine_reasons: dict[str, int],
-    quarantine_sample: list[QuarantinedImage],
+    quarantined: pa.Table,
 ) -> Assessment:
+    counts = counts | {"quarantined": quarantined.num_rows}
     decision = decide(
         **counts,
         images=facts.images,
@@ -177,9 +167,15 @@ def _record(
         image_threshold=detector.calibration.image_threshold,
         false_alarm_rate=detector.calibration.false_alarm_rate,
         score_histogram=histogram,
-        quarantine_reasons=quarantine_reasons,
-        quarantine_sample=quarantine_sample,
+        quarantine_reasons=_count_reasons(quarantined),
+        quarantine_sample=[QuarantinedImage(**row) for row in quarantined.slice(0, _QUARANTINE_SAMPLE).to_pylist()],
         drift=drift,
         decision=decision,
         top_anomalies=top,
     )
+
+
+def _count_reasons(quarantined: pa.Table) -> dict[str, int]:
+    """Count the reasons, the most frequent first."""
+    found = pc.value_counts(quarantined["reason"]).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in sorted(found, key=lambda entry: -entry["counts"])}

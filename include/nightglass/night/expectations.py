@@ -1,7 +1,7 @@
 """The expectations on a night's data, in the words of Great Expectations and in those of a person."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from nightglass.collections import Severity, Validation
+from nightglass.night.manifest_facts import ManifestFacts
 from nightglass.night.wording import percent, share_of
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
-Table = Literal["images", "readable", "facts"]
+Table = Literal["figures", "format", "mode", "width", "height", "brightness"]
 
 _SHOWN_VALUES = 3
 _SHOWN_CHARACTERS = 60
@@ -24,8 +25,7 @@ _SHOWN_CHARACTERS = 60
 class Check:
     """One expectation: what Great Expectations evaluates, on which table, and how a person reads it.
 
-    ``images`` has a row for every file of the manifest, ``readable`` for those that are not quarantined, and
-    ``facts`` is one row of figures about the whole night.
+    ``figures`` is one row about the whole night; the others are the tables of ``ManifestFacts.values``.
     """
 
     name: str
@@ -36,190 +36,179 @@ class Check:
     observe: Callable[[Mapping[str, Any]], str]
 
 
-def list_checks(options: Validation, tables: Mapping[Table, pd.DataFrame], usual_count: float | None) -> list[Check]:
-    """Return every expectation on the night's ``tables``, in the order in which a person reads them."""
+def list_checks(options: Validation, facts: ManifestFacts, usual_count: float | None) -> list[Check]:
+    """Return every expectation on the night's ``facts``, in the order in which a person reads them."""
     return [
-        *_count_checks(options, usual_count),
-        *_identity_checks(),
-        *_share_checks(options, tables["facts"]),
-        *_header_checks(options, tables["readable"]),
+        *_count_checks(options, facts, usual_count),
+        *_identity_checks(facts),
+        *_share_checks(options, facts),
+        *_set_checks(options, facts),
+        *_size_checks(options, facts),
+        _brightness_check(options),
     ]
 
 
-def _count_checks(options: Validation, usual_count: float | None) -> list[Check]:
-    from great_expectations.expectations.core.expect_table_row_count_to_be_between import (
-        ExpectTableRowCountToBeBetween,
-    )
+def _count_checks(options: Validation, facts: ManifestFacts, usual_count: float | None) -> list[Check]:
+    from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 
-    def observe(result: Mapping[str, Any]) -> str:
-        return f"{result['observed_value']} images"
+    def check(name: str, severity: Severity, least: int, most: int | None, expected: str) -> Check:
+        limits = ExpectColumnMaxToBeBetween(column="images", min_value=least, max_value=most)
+        return Check(name, severity, "figures", limits, expected, lambda _: f"{facts.count('images')} images")
 
-    checks = [
-        Check(
-            "number of images",
-            options.min_images_severity,
-            "images",
-            ExpectTableRowCountToBeBetween(min_value=options.min_images),
-            f"at least {options.min_images}",
-            observe,
-        )
-    ]
+    least = options.min_images
+    checks = [check("number of images", options.min_images_severity, least, None, f"at least {least}")]
     if usual_count is not None:
         low, high = (ratio * usual_count for ratio in options.usual_count_ratio)
-        least, most = math.ceil(low), math.floor(high)
-        checks.append(
-            Check(
-                "number of images against the usual night",
-                options.usual_count_severity,
-                "images",
-                ExpectTableRowCountToBeBetween(min_value=least, max_value=max(least, most)),
-                f"{least} to {max(least, most)} (usually {usual_count:g})",
-                observe,
-            )
-        )
+        least = math.ceil(low)
+        most = max(least, math.floor(high))
+        expected = f"{least} to {most} (usually {usual_count:g})"
+        severity = options.usual_count_severity
+        checks.append(check("number of images against the usual night", severity, least, most, expected))
     return checks
 
 
-def _identity_checks() -> list[Check]:
+def _identity_checks(facts: ManifestFacts) -> list[Check]:
     """Return what every later step takes for granted; a breach is never only a warning."""
-    from great_expectations.expectations.core.expect_column_values_to_be_unique import (
-        ExpectColumnValuesToBeUnique,
-    )
-    from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
-        ExpectColumnValuesToNotBeNull,
-    )
-
+    with_path = facts.count("images") - facts.count("without_path")
     return [
-        Check(
+        _figure_check(
             "every file has a path",
             "critical",
-            "images",
-            ExpectColumnValuesToNotBeNull(column="path"),
+            "without_path",
+            0,
             "no path missing",
-            partial(_observe_rows, "without a path"),
+            _tell_rows("without a path", facts.count("without_path"), facts.count("images")),
         ),
-        Check(
+        _figure_check(
             "every path is there once",
             "critical",
-            "images",
-            ExpectColumnValuesToBeUnique(column="path"),
+            "repeated_paths",
+            0,
             "no path twice",
-            partial(_observe_rows, "with a path that another has"),
+            _tell_rows("with a path that another has", facts.count("repeated_paths"), with_path, facts.repeated_paths),
         ),
-        Check(
+        _figure_check(
             "every readable image has a sha256",
             "critical",
-            "readable",
-            ExpectColumnValuesToNotBeNull(column="sha256"),
+            "without_sha256",
+            0,
             "no sha256 missing",
-            partial(_observe_rows, "without a sha256"),
+            _tell_rows("without a sha256", facts.count("without_sha256"), facts.count("readable")),
         ),
     ]
 
 
-def _share_checks(options: Validation, facts: pd.DataFrame) -> list[Check]:
-    from great_expectations.expectations.core.expect_column_max_to_be_between import (
-        ExpectColumnMaxToBeBetween,
-    )
-
-    def check(name: str, severity: Severity, fact: str, limit: float) -> Check:
-        # The share is what is judged; the counts behind it are only for the reader.
-        part, whole = int(facts[fact].iloc[0]), int(facts["images"].iloc[0])
-        column = f"{fact.removesuffix('s')}_share"
-        return Check(
-            name,
-            severity,
-            "facts",
-            ExpectColumnMaxToBeBetween(column=column, max_value=limit),
-            f"at most {percent(limit)}",
-            lambda _: share_of(part, whole),
-        )
-
+def _share_checks(options: Validation, facts: ManifestFacts) -> list[Check]:
+    # The share is what is judged; the counts behind it are only for the reader.
+    images = facts.count("images")
     return [
-        check(
+        _figure_check(
             "share of unreadable files",
             options.unreadable_severity,
-            "unreadable",
+            "unreadable_share",
             options.max_unreadable_share,
+            f"at most {percent(options.max_unreadable_share)}",
+            share_of(facts.count("unreadable"), images),
         ),
-        check(
+        _figure_check(
             "share of images with the content of another",
             options.duplicate_severity,
-            "duplicates",
+            "duplicate_share",
             options.max_duplicate_share,
+            f"at most {percent(options.max_duplicate_share)}",
+            share_of(facts.count("duplicates"), images),
         ),
     ]
 
 
-def _header_checks(options: Validation, readable: pd.DataFrame) -> list[Check]:
-    from great_expectations.expectations.core.expect_column_values_to_be_between import (
-        ExpectColumnValuesToBeBetween,
-    )
+def _figure_check(name: str, severity: Severity, figure: str, most: float, expected: str, observed: str) -> Check:
+    from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
+
+    limit = ExpectColumnMaxToBeBetween(column=figure, max_value=most)
+    return Check(name, severity, "figures", limit, expected, lambda _: observed)
+
+
+def _set_checks(options: Validation, facts: ManifestFacts) -> list[Check]:
     from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
         ExpectColumnValuesToBeInSet,
     )
 
-    checks = [
-        Check(
-            f"image {column}s",
+    def check(table: Literal["format", "mode"], severity: Severity, allowed: tuple[str, ...]) -> Check:
+        return Check(
+            f"image {table}s",
             severity,
-            "readable",
-            ExpectColumnValuesToBeInSet(column=column, value_set=list(allowed)),
+            table,
+            ExpectColumnValuesToBeInSet(column="value", value_set=list(allowed)),
             f"only {', '.join(allowed)}",
-            partial(_observe_rows, "others"),
+            partial(_observe_others, facts.values[table]),
         )
-        for column, severity, allowed in (
-            ("format", options.formats_severity, options.formats),
-            ("mode", options.modes_severity, options.modes),
-        )
+
+    return [
+        check("format", options.formats_severity, options.formats),
+        check("mode", options.modes_severity, options.modes),
     ]
-    for side in ("width", "height"):
-        spread = readable[side].dropna()
-        found = f"; they are {spread.min():.0f} to {spread.max():.0f}" if len(spread) else ""
-        checks.append(
-            Check(
-                f"image {side}",
-                options.size_severity,
-                "readable",
-                ExpectColumnValuesToBeBetween(
-                    column=side, min_value=options.min_side_pixels, max_value=options.max_side_pixels
-                ),
-                f"{options.min_side_pixels} to {options.max_side_pixels} pixels",
-                partial(_observe_sides, found),
-            )
-        )
-    low, high = options.brightness
-    checks.append(
-        Check(
-            "brightness of sampled images",
-            options.brightness_severity,
-            "readable",
-            ExpectColumnValuesToBeBetween(
-                column="brightness", min_value=low, max_value=high, mostly=options.brightness_min_share
-            ),
-            f"at least {percent(options.brightness_min_share)} from {low:g} to {high:g}",
-            _observe_inside,
-        )
+
+
+def _size_checks(options: Validation, facts: ManifestFacts) -> list[Check]:
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
     )
-    return checks
+
+    low, high = options.min_side_pixels, options.max_side_pixels
+    sides: tuple[Literal["width", "height"], ...] = ("width", "height")
+    return [
+        Check(
+            f"image {side}",
+            options.size_severity,
+            side,
+            ExpectColumnValuesToBeBetween(column="value", min_value=low, max_value=high),
+            f"{low} to {high} pixels",
+            partial(_observe_sides, facts.values[side]),
+        )
+        for side in sides
+    ]
 
 
-def _observe_rows(what: str, result: Mapping[str, Any]) -> str:
+def _brightness_check(options: Validation) -> Check:
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
+
+    low, high = options.brightness
+    share = options.brightness_min_share
+    return Check(
+        "brightness of sampled images",
+        options.brightness_severity,
+        "brightness",
+        ExpectColumnValuesToBeBetween(column="value", min_value=low, max_value=high, mostly=share),
+        f"at least {percent(share)} from {low:g} to {high:g}",
+        _observe_inside,
+    )
+
+
+def _tell_rows(what: str, part: int, whole: int, examples: Sequence[object] = ()) -> str:
     """Say how many rows are ``what`` is wrong, with a few of their values."""
-    count = result["element_count"] - result.get("missing_count", 0)
-    if not count:
+    if not whole:
         return "none to look at"
-    values = dict.fromkeys(str(value)[:_SHOWN_CHARACTERS] for value in result["partial_unexpected_list"])
-    shown = [value for value in values if value not in {"None", "nan"}][:_SHOWN_VALUES]
-    examples = f", such as {', '.join(shown)}" if shown else ""
-    return f"{result['unexpected_count']} of {count} {what}{examples}"
+    shown = list(dict.fromkeys(str(value)[:_SHOWN_CHARACTERS] for value in examples))[:_SHOWN_VALUES]
+    return f"{part} of {whole} {what}" + (f", such as {', '.join(shown)}" if shown else "")
 
 
-def _observe_sides(found: str, result: Mapping[str, Any]) -> str:
-    count = result["element_count"] - result["missing_count"]
-    return f"{result['unexpected_count']} of {count} outside{found}" if count else "none to look at"
+def _observe_others(values: pd.DataFrame, result: Mapping[str, Any]) -> str:
+    wrong = result["unexpected_list"]
+    return _tell_rows("others", _count_images(values, wrong), int(values["images"].sum()), wrong)
+
+
+def _observe_sides(values: pd.DataFrame, result: Mapping[str, Any]) -> str:
+    whole = int(values["images"].sum())
+    found = f"; they are {values['value'].min():.0f} to {values['value'].max():.0f}" if whole else ""
+    return _tell_rows(f"outside{found}", _count_images(values, result["unexpected_list"]), whole)
+
+
+def _count_images(values: pd.DataFrame, wrong: Sequence[object]) -> int:
+    return int(values.loc[values["value"].isin(wrong), "images"].sum())
 
 
 def _observe_inside(result: Mapping[str, Any]) -> str:
-    count = result["element_count"] - result["missing_count"]
+    count = result["element_count"]
     return share_of(count - result["unexpected_count"], count) if count else "none to look at"

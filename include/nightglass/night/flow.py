@@ -7,6 +7,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +16,15 @@ from nightglass.engine.score import finish_scores, score_shards
 from nightglass.engine.shards import SHARDS_NAME, plan_shards, score_key, shards_folder
 from nightglass.engine.stage_times import count_workers
 from nightglass.errors import InputError, ValidationFailedError
-from nightglass.images.manifest import Manifest, build_manifest, read_manifest, write_manifest
+from nightglass.images.manifest import build_manifest
+from nightglass.images.manifest_file import ROW_COLUMNS, read_manifest, write_manifest
 from nightglass.models import find_model
 from nightglass.night.assessment import NightFacts, assess_scores, assess_unscored
 from nightglass.night.baseline import build_baseline
 from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
 from nightglass.night.publishing import publish
 from nightglass.night.readiness import find_reason_to_wait
-from nightglass.records import Assessment, QuarantinedImage, TopAnomaly, ValidationReport
+from nightglass.records import Assessment, TopAnomaly, ValidationReport
 from nightglass.store import Store
 
 _USUAL_NIGHTS = 14
@@ -71,6 +73,7 @@ def list_night(
         score_key=score_key(manifest, found.detector, collection.scoring),
         data_version=manifest.data_version,
         images=len(manifest),
+        ignored=manifest.ignored,
         shards=len(plan_shards(len(manifest), collection.scoring.shard_size)),
         top_k=top_k or collection.scoring.top_k,
         rescore=rescore,
@@ -83,20 +86,19 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
     Raises:
         ValidationFailedError: A critical expectation failed; the night is published as ``hold`` before.
     """
+    from nightglass.night.manifest_facts import COLUMNS
     from nightglass.night.validation import validate_manifest
 
     night = PlannedNight(plan, storage_options)
     collection, out = night.place.collection, night.place.out
-    manifest = read_manifest(out)
     with _open_store(night) as store:
         usual = store.usual_count(collection.name, plan.night, _USUAL_NIGHTS)
-    report = validate_manifest(manifest.table.to_pandas(), collection.validation, usual_count=usual)
+    report = validate_manifest(read_manifest(out, columns=COLUMNS).table, collection.validation, usual_count=usual)
     out.write_bytes(VALIDATION_NAME, report.model_dump_json(indent=1).encode())
     if not report.passed:
-        unreadable = manifest.table.filter(manifest.table["reason"].is_valid())
-        rows = unreadable.select(["path", "reason", "detail"]).to_pylist()
-        quarantined = [QuarantinedImage(**row) for row in rows]
-        assessment = assess_unscored(_gather_facts(night), night.model.detector, quarantined)
+        listed = read_manifest(out, columns=["path", "reason", "detail"]).table
+        unreadable = listed.filter(listed["reason"].is_valid())
+        assessment = assess_unscored(_gather_facts(night), night.model.detector, unreadable)
         out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
         publish(night, assessment, alert_urls)
         raise ValidationFailedError(f"{collection.name} {plan.night}: {assessment.decision.sentence}")
@@ -107,19 +109,21 @@ def score_night_shard(plan: NightPlan, shard: int, *, storage_options: Options =
     """Score one shard; a shard whose file is already there costs nothing."""
     start = time.perf_counter()
     night = PlannedNight(plan, storage_options)
-    manifest = _read_planned_manifest(night)
-    chosen = plan_shards(len(manifest), night.place.collection.scoring.shard_size)[shard]
+    _check_listing(night)
+    planned = plan_shards(plan.images, night.place.collection.scoring.shard_size)[shard]
+    manifest = read_manifest(night.place.out, rows=range(planned.start, planned.stop))
     job = night.job()
-    score_shards(job, manifest, [chosen], lambda *_: None)
+    score_shards(job, manifest, [replace(planned, start=0, stop=len(manifest))], lambda *_: None)
     seconds = time.perf_counter() - start
-    return {"shard": shard, "images": chosen.stop - chosen.start, "seconds": round(seconds, 3), **job.times.seconds()}
+    return {"shard": shard, "images": len(manifest), "seconds": round(seconds, 3), **job.times.seconds()}
 
 
 def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[str, object]:
     """Merge the shards, explain the top-k, measure rate and drift, and decide."""
     night = PlannedNight(plan, storage_options)
     out = night.place.out
-    manifest = _read_planned_manifest(night)
+    _check_listing(night)
+    manifest = read_manifest(out, columns=ROW_COLUMNS)
     shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
     missing = {shard.name for shard in shards} - set(shards_folder(out, plan.score_key).names())
     if not missing:
@@ -162,7 +166,7 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
         model_name=model.name,
         model_version=model.version,
         images=plan.images,
-        ignored=read_manifest(out).ignored,
+        ignored=plan.ignored,
         baseline=build_baseline(quiet, first, options),
         validation=validation,
         nights_since_promotion=since,
@@ -178,15 +182,14 @@ def _has_scores(night: PlannedNight) -> bool:
     return bool(summary["score_key"] == plan.score_key and summary["top_k"] == plan.top_k)
 
 
-def _read_planned_manifest(night: PlannedNight) -> Manifest:
-    """Read the manifest; InputError when images, model or options are no longer those that were listed."""
-    manifest = read_manifest(night.place.out)
+def _check_listing(night: PlannedNight) -> None:
+    """Raise InputError when images, model or options are no longer those that were listed."""
+    manifest = read_manifest(night.place.out, rows=range(0))
     if score_key(manifest, night.model.detector, night.place.collection.scoring) != night.plan.score_key:
         where = f"{night.plan.collection} {night.plan.night}"
         raise InputError(
             f"{where}: the images or the scoring options changed since they were listed: clear list_images"
         )
-    return manifest
 
 
 def _open_store(night: PlannedNight) -> Store:

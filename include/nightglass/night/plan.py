@@ -30,6 +30,7 @@ class NightPlan(Record):
     score_key: str
     data_version: str
     images: int
+    ignored: int
     shards: int
     top_k: int
     rescore: bool

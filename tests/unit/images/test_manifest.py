@@ -6,7 +6,7 @@ import pytest
 
 from nightglass.collections import Scoring
 from nightglass.errors import InputError
-from nightglass.images.manifest import Manifest, build_manifest, read_manifest, write_manifest
+from nightglass.images.manifest import Manifest, build_manifest
 from nightglass.storage import open_folder
 from tests.conftest import write_panels
 
@@ -51,14 +51,6 @@ def test_a_file_over_the_limit_is_quarantined_unread_but_hashed(tmp_path: Path) 
     (row,) = build(tmp_path, max_file_bytes=1000).table.to_pylist()
     assert row["reason"] == "too_large_file"
     assert row["sha256"] == hashlib.sha256(content).hexdigest()
-
-
-def test_a_manifest_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    manifest = build(write_panels(tmp_path / "images", range(3)))
-    write_manifest(manifest, open_folder(tmp_path / "out"))
-    again = read_manifest(open_folder(tmp_path / "out"))
-    assert again.data_version == manifest.data_version
-    assert again.table.equals(manifest.table)
 
 
 def test_a_folder_without_images_says_what_it_has(tmp_path: Path) -> None:

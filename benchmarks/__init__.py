@@ -1,0 +1,1 @@
+"""Benchmarks of nightglass, each one command; docs/performance.md says what they measure and how."""
