@@ -14,7 +14,7 @@ from nightglass.detector.backends import Backend, Embedded, open_backend
 from nightglass.detector.calibration import Calibration
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
-from nightglass.detector.patch_bank import PatchBank, pool_places
+from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
 
 Floats = NDArray[np.float32]
@@ -73,7 +73,7 @@ class Detector:
         """Score a batch of N images as the backend gives them."""
         standardized = self.standardization.apply(embedded.embedding)
         distances, rows = self.bank.search(standardized, self.options.num_neighbors)
-        patch_distances = pool_places(self.patch_bank.distances(embedded.patches))
+        patch_distances = self.patch_bank.image_distances(embedded.patches)
         image_score = self.calibration.score(distances.mean(axis=1), patch_distances)
         is_anomalous = image_score >= self.calibration.image_threshold
         return Scores(image_score, is_anomalous, rows, distances, project(standardized))

@@ -1,5 +1,6 @@
 """The patch memory bank: what places of good images look like, for the patch-level score and the anomaly maps."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from nightglass.detector.memory_bank import Standardization, floor_spread
 
 Floats = NDArray[np.float32]
 _TOP_SHARE = 0.05  # of an image's places that make up its patch-level distance
+_SEARCHED_SHARE = 0.2  # of an image's places that are looked at closely for it
 _DENSITY_POWER = 0.3  # of the spread; chosen with the other numbers here by measurement, docs/performance.md
 _CANDIDATES = 3
 _SPREAD_NEIGHBORS = 3
@@ -48,12 +50,19 @@ class PatchBank:
 
     def distances(self, patches: Floats) -> Floats:
         """Return the distance ``(N, h, w)`` of every place of ``patches (N, C, h, w)`` to its nearest good place."""
-        squared, rows = self.index.search(self._rows(patches), _CANDIDATES)
+        squared, rows = self.index.search(self._rows(patches).reshape(-1, patches.shape[1]), _CANDIDATES)
         count, _, height, width = patches.shape
         return self._scale(squared, rows).reshape(count, height, width)
 
+    def image_distances(self, patches: Floats) -> Floats:
+        """Return the patch-level distance ``(N,)`` of ``patches (N, C, h, w)``: the mean of the most unusual 5 %."""
+        unusual = self._unusual_rows(patches)
+        count, searched, channels = unusual.shape
+        squared, rows = self.index.search(unusual.reshape(-1, channels), _CANDIDATES)
+        return mean_of_largest(self._scale(squared, rows).reshape(count, searched), patches[0, 0].size)
+
     def held_out_distances(self, patches: Floats, bank_owners: NDArray[np.int64], owner: int) -> Floats:
-        """Return the distance ``(h, w)`` of places ``(C, h, w)`` of image ``owner`` to places of the other images."""
+        """Return the distances ``(S,)`` of the unusual places ``(C, h, w)`` of image ``owner`` to the other images'."""
         own = int((bank_owners == owner).sum())
         # Its own places crowd the lists around it: that many more are searched.
         params: Any = None
@@ -61,9 +70,23 @@ class PatchBank:
             params = faiss.SearchParametersIVF()
             params.nprobe = min(lists, _LISTS_SEARCHED + own)
         candidates = min(own + _CANDIDATES, self.index.ntotal)
-        squared, rows = self.index.search(self._rows(patches[None]), candidates, params=params)
+        squared, rows = self.index.search(self._unusual_rows(patches[None])[0], candidates, params=params)
         squared = np.where(bank_owners[rows] == owner, np.inf, squared)
-        return self._scale(squared, rows).reshape(patches.shape[1:])
+        return self._scale(squared, rows)
+
+    def _unusual_rows(self, patches: Floats) -> Floats:
+        """Return the fifth of each image's places ``(N, S, C)`` that is farthest from the centres of all lists.
+
+        The most unusual places are hardly ever among the others, and finding these costs a few distances a place.
+        """
+        places = self._rows(patches)
+        count, total, channels = places.shape
+        if not hasattr(self.index, "quantizer"):
+            return places
+        coarse, _ = self.index.quantizer.search(places.reshape(-1, channels), 1)
+        kept = math.ceil(total * _SEARCHED_SHARE)
+        picked = np.argpartition(coarse.reshape(count, total), total - kept, axis=1)[:, total - kept :]
+        return np.take_along_axis(places, picked[:, :, None], 1)
 
     def _scale(self, squared: Floats, rows: NDArray[np.int64]) -> Floats:
         """Return the smallest scaled distance ``(Q,)`` of candidates ``(Q, k)``; row -1 is "none found"."""
@@ -75,16 +98,16 @@ class PatchBank:
         return np.asarray(np.where(np.isfinite(best), best, known.max(initial=0.0)), dtype=np.float32)
 
     def _rows(self, patches: Floats) -> Floats:
+        """Return the standardized places ``(N, P, C)``."""
         count, channels, height, width = patches.shape
-        rows = patches.reshape(count, channels, height * width).transpose(0, 2, 1).reshape(-1, channels)
-        return self.standardization.apply(rows)
+        return self.standardization.apply(patches.reshape(count, channels, height * width).transpose(0, 2, 1))
 
 
-def pool_places(distances: Floats) -> Floats:
-    """Return the patch-level distance ``(N,)``: the mean over the most unusual 5 % of places of ``(N, h, w)``."""
-    flat = distances.reshape(len(distances), -1)
-    count = max(1, int(flat.shape[1] * _TOP_SHARE))
-    return np.asarray(np.partition(flat, flat.shape[1] - count, axis=1)[:, -count:].mean(axis=1))
+def mean_of_largest(distances: Floats, places: int) -> Floats:
+    """Return the mean ``(N,)`` of the largest of ``distances (N, S)``, as many as are 5 % of ``places``."""
+    count = max(1, int(places * _TOP_SHARE))
+    kept = distances.shape[1] - count
+    return np.asarray(np.partition(distances, kept, axis=1)[:, kept:].mean(axis=1))
 
 
 def build_patch_bank(
@@ -119,9 +142,9 @@ def build_patch_bank(
     distances = np.stack(
         [raw.held_out_distances(patches.astype(np.float32), owners, owner) for owner, patches in held_out.items()]
     )
-    largest = distances.reshape(len(distances), -1).max(axis=1)
-    usual = float(np.quantile(largest, 1 - false_alarm_rate, method="higher"))
-    return PatchBank(standardization, index, spread, max(usual, 1e-6)), pool_places(distances)
+    usual = float(np.quantile(distances.max(axis=1), 1 - false_alarm_rate, method="higher"))
+    places_per_image = next(iter(held_out.values()))[0].size
+    return PatchBank(standardization, index, spread, max(usual, 1e-6)), mean_of_largest(distances, places_per_image)
 
 
 def _new_index(places: Floats) -> Any:  # noqa: ANN401

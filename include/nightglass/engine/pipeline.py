@@ -18,10 +18,10 @@ from nightglass.collections import Scoring
 from nightglass.detector.backends import Backend, Embedded
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.threads import start_workers
-from nightglass.images.decoding import decode_rgb, let_limits_decide
+from nightglass.images.decoding import decode_pixels, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
-from nightglass.images.statistics import measure_statistics
+from nightglass.images.statistics import STATISTICS, measure_statistics
 from nightglass.storage import Folder
 
 _MAX_BATCH_BYTES = 64 * 1024 * 1024  # of encoded files, so that a batch of huge images stays small in memory
@@ -130,8 +130,7 @@ class Pipeline:
     ) -> object:
         files = [file for read in reads for file in read.result()]
         with self._times.measure("decode"):
-            rows, pixels, quarantined = self._decode(batch, files)
-            statistics = measure_statistics(pixels)
+            rows, pixels, statistics, quarantined = self._decode(batch, files)
         embedded = _EMBEDDED_NOTHING
         if rows:
             with self._times.measure("embed"):
@@ -141,18 +140,22 @@ class Pipeline:
 
     def _decode(
         self, batch: list[ImageRow], files: _Files
-    ) -> tuple[list[ImageRow], NDArray[np.uint8], list[tuple[ImageRow, QuarantinedError]]]:
+    ) -> tuple[list[ImageRow], NDArray[np.uint8], NDArray[np.float32], list[tuple[ImageRow, QuarantinedError]]]:
         size = self._image_size
         pixels = np.empty((len(batch), size, size, 3), np.uint8)
+        statistics = np.empty((len(batch), len(STATISTICS)), np.float32)
         rows: list[ImageRow] = []
         quarantined: list[tuple[ImageRow, QuarantinedError]] = []
         for row, file in zip(batch, files, strict=True):
             try:
                 if isinstance(file, QuarantinedError):
                     raise file
-                pixels[len(rows)] = decode_rgb(file, row.name_on_disk, self._limits, size)
+                decoded = decode_pixels(file, row.name_on_disk, self._limits, size)
             except QuarantinedError as error:
                 quarantined.append((row, error))
-            else:
-                rows.append(row)
-        return rows, pixels[: len(rows)], quarantined
+                continue
+            statistics[len(rows)] = measure_statistics(decoded)
+            for channel in range(3):  # one by one: numpy repeats a grey image into them six times slower
+                pixels[len(rows), :, :, channel] = decoded if decoded.ndim == 2 else decoded[..., channel]
+            rows.append(row)
+        return rows, pixels[: len(rows)], statistics[: len(rows)], quarantined

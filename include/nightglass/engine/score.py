@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from nightglass.collections import Collection
+from nightglass.detector.backends import Backend
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
@@ -48,6 +51,12 @@ class ScoreJob:
     top_k: int
     times: StageTimes = field(default_factory=StageTimes)
 
+    @cached_property
+    def backend(self) -> Backend:
+        """The detector's network, loaded on first use."""
+        with self.times.measure("load"):
+            return self.detector.open_backend(self.workers)
+
 
 def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
     """Score every image of the folder and return the summary; a killed run goes on at its first missing shard.
@@ -58,14 +67,18 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
     """
     start = time.perf_counter()
     check_output(job.images, job.out)
-    with job.times.measure("list"):
+    # Listing waits for the disk and the interpreter's lock, loading the network for neither.
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool, job.times.measure("list"):
+        loading = pool.submit(lambda: job.backend)
         manifest = build_manifest(
             job.images,
             job.collection.suffixes,
             job.collection.scoring,
             workers=job.workers,
+            sample_brightness=False,
             progress=lambda done, total: progress("list", done, total),
         )
+    loading.result()
     check_own(job.out)
     with _only_writer(job.out):
         forget_other_results(job.out, manifest)
@@ -100,11 +113,9 @@ def score_shards(job: ScoreJob, manifest: Manifest, shards: Sequence[Shard], pro
 
 
 def open_pipeline(job: ScoreJob) -> Pipeline:
-    """Load the detector's network and open a pipeline on the images."""
-    with job.times.measure("load"):
-        backend = job.detector.open_backend(job.workers)
+    """Open a pipeline on the images."""
     size = job.detector.options.backbone.image_size
-    return Pipeline(job.images, backend, size, job.collection.scoring, workers=job.workers, times=job.times)
+    return Pipeline(job.images, job.backend, size, job.collection.scoring, workers=job.workers, times=job.times)
 
 
 def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, started_at: float) -> dict[str, Any]:
@@ -155,8 +166,7 @@ def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], sourc
     with job.times.measure("merge"):
         merged = merge_shards(shards, source, staged, job.top_k)
     with job.times.measure("explain"):
-        backend = job.detector.open_backend(job.workers)
-        explainer = AnomalyExplainer(job.images, staged, job.detector, backend, job.collection.scoring)
+        explainer = AnomalyExplainer(job.images, staged, job.detector, job.backend, job.collection.scoring)
         rows = manifest.find_rows([image.path for image in merged.top])
         top = explainer.explain(merged.top, rows, job.workers)
     listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}

@@ -78,11 +78,11 @@ def read_header(data: bytes, name: str, limits: ImageLimits) -> HeaderFacts:
         return HeaderFacts(str(image.format), image.mode, width, height)
 
 
-def decode_rgb(data: bytes, name: str, limits: ImageLimits, size: int | None) -> NDArray[np.uint8]:
-    """Decode to RGB ``(size, size, 3)`` uint8, the whole image squeezed into the square; upright by EXIF.
+def decode_pixels(data: bytes, name: str, limits: ImageLimits, size: int | None) -> NDArray[np.uint8]:
+    """Decode to grey ``(size, size)`` or RGB ``(size, size, 3)`` uint8, the whole image squeezed into the square.
 
-    With ``size`` None the image keeps its size: ``(H, W, 3)``. 16-bit images keep their upper 8 bits,
-    transparent places become white.
+    Upright by EXIF. With ``size`` None the image keeps its size. 16-bit images keep their upper 8 bits, transparent
+    places become white. Grey stays one channel, which costs a third and loses nothing.
 
     Raises:
         QuarantinedError: As `read_header`, or the pixel data is truncated or corrupt.
@@ -94,7 +94,17 @@ def decode_rgb(data: bytes, name: str, limits: ImageLimits, size: int | None) ->
             picture = picture.transpose(_UPRIGHT[orientation])
         if size is not None:
             picture = picture.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture)
+
+
+def decode_rgb(data: bytes, name: str, limits: ImageLimits, size: int | None) -> NDArray[np.uint8]:
+    """Decode as `decode_pixels` does, always to RGB ``(H, W, 3)``.
+
+    Raises:
+        QuarantinedError: As `decode_pixels`.
+    """
+    pixels = decode_pixels(data, name, limits, size)
+    return pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
 
 
 def decode_picture(data: bytes, name: str, limits: ImageLimits, longest_side: int) -> Image.Image:

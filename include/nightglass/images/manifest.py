@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from nightglass.collections import Scoring
 from nightglass.errors import InputError
-from nightglass.images.decoding import decode_rgb, let_limits_decide, read_header
+from nightglass.images.decoding import decode_pixels, let_limits_decide, read_header
 from nightglass.images.listing import ListedImage, list_images
 from nightglass.images.quarantine import QuarantinedError, QuarantineReason
 from nightglass.images.reading import ImageRow, limits_of, read_image
@@ -172,7 +172,7 @@ class _Inspector:
                 "height": header.height,
             }
             if measure_brightness:
-                row["brightness"] = float(decode_rgb(data, image.name_on_disk, self._limits, 64).mean())
+                row["brightness"] = float(decode_pixels(data, image.name_on_disk, self._limits, 64).mean())
         except QuarantinedError as error:
             row |= {"reason": str(error.reason), "detail": error.detail}
         return row

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nightglass.detector.patch_bank import PatchBank, PatchSample, build_patch_bank, pool_places
+from nightglass.detector.patch_bank import PatchBank, PatchSample, build_patch_bank, mean_of_largest
 
 Floats = NDArray[np.float32]
 
@@ -21,7 +21,7 @@ def _fit(images: Floats, size: int) -> tuple[PatchBank, Floats]:
 @pytest.mark.parametrize("size", [1000, 3000])  # searched exactly, and in lists
 def test_held_out_images_look_like_new_good_ones(size: int) -> None:
     bank, held_out = _fit(_images(40, 0), size)
-    new = pool_places(bank.distances(_images(40, 1)))
+    new = bank.image_distances(_images(40, 1))
     assert np.mean(held_out) == pytest.approx(np.mean(new), rel=0.05)
 
 
@@ -37,9 +37,19 @@ def test_a_map_is_above_one_where_the_odd_place_is_and_hardly_anywhere_else() ->
 
 
 def test_the_patch_level_distance_is_the_mean_of_the_most_unusual_twentieth() -> None:
-    distances = np.zeros((2, 10, 10), np.float32)
-    distances[1, 0, :5] = [1, 2, 3, 4, 5]
-    assert pool_places(distances).tolist() == [0.0, 3.0]
+    distances = np.zeros((2, 20), np.float32)
+    distances[1, 3:8] = [1, 2, 3, 4, 5]
+    assert mean_of_largest(distances, 100).tolist() == [0.0, 3.0]
+
+
+@pytest.mark.parametrize("size", [1000, 3000])
+def test_looking_closely_at_a_fifth_of_the_places_finds_the_most_unusual(size: int) -> None:
+    bank, _ = _fit(_images(40, 0), size)
+    new = _images(20, 7)
+    new[:, :, 4, 4:6] += np.linspace(1, 5, 20, dtype=np.float32)[:, None, None]
+    every = mean_of_largest(bank.distances(new).reshape(20, 100), 100)
+    np.testing.assert_allclose(bank.image_distances(new), every, rtol=0.05)
+    np.testing.assert_allclose(bank.image_distances(new)[10:], every[10:], rtol=0.01)
 
 
 def test_the_same_places_give_the_same_bank() -> None:

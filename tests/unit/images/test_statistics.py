@@ -36,17 +36,23 @@ def draw(kind: str, side: int = 96) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("side", [3, 96, 1024])
 def test_statistics_are_what_their_definitions_say(kind: str, side: int) -> None:
     image = draw(kind, side)
-    (found,) = measure_statistics(image[None])
+    found = measure_statistics(image)
     assert found == pytest.approx(measure_as_written(image), rel=1e-5, abs=1e-4)
 
 
-def test_every_image_of_a_batch_has_its_own_row() -> None:
-    batch = np.stack([draw("flat"), draw("grey"), draw("colour")])
-    rows = measure_statistics(batch)
-    assert rows.shape == (3, len(STATISTICS))
-    assert rows.dtype == np.float32
-    assert (rows == np.concatenate([measure_statistics(image[None]) for image in batch])).all()
-    assert measure_statistics(batch[:0]).shape == (0, 4)
+def test_a_grey_image_of_one_channel_is_that_of_three() -> None:
+    image = draw("grey")
+    assert measure_statistics(image[..., 0]) == measure_statistics(image)
+
+
+@pytest.mark.parametrize("level", [0, 1, 201, 255])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_flat_image_has_exactly_no_contrast(level: int, channels: tuple[int, ...]) -> None:
+    image = np.full((1024, 1024, *channels), level, np.uint8)
+    if channels:
+        image[..., 2] = 7
+    _, contrast, sharpness, _ = measure_statistics(image)
+    assert (contrast, sharpness) == (0, 0)
 
 
 def test_statistics_mean_what_their_names_say() -> None:
@@ -54,7 +60,7 @@ def test_statistics_mean_what_their_names_say() -> None:
     soft = np.linspace(0, 255, 224).astype(np.uint8)[None, :, None].repeat(224, axis=0).repeat(3, axis=2)
     red = np.zeros((224, 224, 3), np.uint8)
     red[..., 0] = 200
-    rows = measure_statistics(np.stack([draw("flat", 224), noisy, soft, red]))
+    rows = np.array([measure_statistics(image) for image in (draw("flat", 224), noisy, soft, red)])
     found = {name: rows[:, i] for i, name in enumerate(STATISTICS)}
     assert found["brightness"][0] == 201
     assert found["brightness"][3] == pytest.approx(0.299 * 200)
