@@ -40,11 +40,16 @@ def score(*, images: str, model: str, out: str, top_k: int | None, collection_fi
 
 
 def _tell(result: dict[str, Any], out: str) -> str:
-    busy = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result["stage_seconds"].items())
+    from nightglass.engine.stage_times import WORKING_STAGES
+
     lines = [
         f"{result['anomalous']} of {result['scored']} images are anomalous (score >= {result['image_threshold']:.3f})",
         f"{result['quarantined']} quarantined, {result['ignored']} other files ignored",
-        f"{result['images_per_second']:.0f} images/s, {result['seconds']:.1f} s; busy seconds: {busy}",
+        f"{result['images_per_second']:.0f} images/s, {result['seconds']:.1f} s",
         f"results: {out}",
     ]
+    if result["limited_by"]:
+        spent = {name: result["stage_seconds"].get(stage, 0.0) for stage, name in WORKING_STAGES.items()}
+        shares = ", ".join(f"{name} {seconds / sum(spent.values()):.0%}" for name, seconds in spent.items())
+        lines.insert(3, f"limited by {result['limited_by']}; of the workers' time: {shares}")
     return "\n".join(lines)

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightglass.detector.night_space import DIMENSIONS, new_index
-from nightglass.engine.shards import QUARANTINE_FIELDS, SCORE_FIELDS, Shard
+from nightglass.engine.shards import QUARANTINE_FIELDS, SCORE_FIELDS, Shard, stage_seconds_of
+from nightglass.engine.stage_times import add_seconds
 from nightglass.storage import Folder
 
 SCORES_NAME, QUARANTINE_NAME, INDEX_NAME = "scores.parquet", "quarantine.parquet", "embeddings.faiss"
@@ -35,6 +36,7 @@ class Merged:
     scored: int = 0
     anomalous: int = 0
     quarantined: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     top: list[RankedImage] = field(default_factory=list)
 
 
@@ -66,6 +68,7 @@ def merge_shards(shards: list[Shard], source: Folder, out: Folder, top_k: int) -
             quarantine_file.write_table(quarantined.select([name for name, _ in QUARANTINE_FIELDS]))
             _add_vectors(index, scored)
             _rank(heap, scored, top_k)
+            merged.stage_seconds = add_seconds(merged.stage_seconds, stage_seconds_of(table))
             merged.scored += scored.num_rows
             merged.quarantined += quarantined.num_rows
             merged.anomalous += int(pc.sum(scored["is_anomalous"]).as_py() or 0)

@@ -128,7 +128,8 @@ class Pipeline:
     def _work(
         self, batch: list[ImageRow], reads: list[Future[_Files]], then: Callable[[EmbeddedBatch], Any] | None
     ) -> object:
-        files = [file for read in reads for file in read.result()]
+        with self._times.measure("wait"):
+            files = [file for read in reads for file in read.result()]
         with self._times.measure("decode"):
             rows, pixels, statistics, quarantined = self._decode(batch, files)
         embedded = _EMBEDDED_NOTHING

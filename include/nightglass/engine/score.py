@@ -28,7 +28,7 @@ from nightglass.engine.results import (
     stage_results,
 )
 from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
-from nightglass.engine.stage_times import StageTimes
+from nightglass.engine.stage_times import StageTimes, name_limit
 from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest
@@ -118,14 +118,17 @@ def open_pipeline(job: ScoreJob) -> Pipeline:
     return Pipeline(job.images, job.backend, size, job.collection.scoring, workers=job.workers, times=job.times)
 
 
-def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, started_at: float) -> dict[str, Any]:
+def finish_scores(
+    job: ScoreJob, manifest: Manifest, shards: list[Shard], *, started_at: float | None = None
+) -> dict[str, Any]:
     """Merge the shards, describe the top-k and write the summary last; return the summary.
 
     Args:
         job: What is scored.
         manifest: Its manifest.
         shards: All shards; each has its file.
-        started_at: `time.perf_counter` of the start, for the summary's seconds.
+        started_at: `time.perf_counter` of the start; None where the shards were scored elsewhere, so that there is
+            no one duration.
     """
     key = score_key(manifest, job.detector, job.collection.scoring)
     source = shards_folder(job.out, key)
@@ -136,7 +139,9 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
         # What was there before stays, and so do the finished shards.
         stage_results(job.out)
         raise
-    seconds = time.perf_counter() - started_at
+    seconds = None if started_at is None else time.perf_counter() - started_at
+    # What this process spent on shards is in their files already.
+    stage_seconds = job.times.seconds() | merged.stage_seconds
     summary = {
         "collection": job.collection.name,
         "images": len(manifest),
@@ -144,9 +149,10 @@ def finish_scores(job: ScoreJob, manifest: Manifest, shards: list[Shard], *, sta
         "scored": merged.scored,
         "quarantined": merged.quarantined,
         "anomalous": merged.anomalous,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(len(manifest) / seconds, 1),
-        "stage_seconds": job.times.seconds(),
+        "seconds": seconds and round(seconds, 3),
+        "images_per_second": seconds and round(len(manifest) / seconds, 1),
+        "stage_seconds": stage_seconds,
+        "limited_by": name_limit(stage_seconds),
         "workers": job.workers,
         "image_threshold": job.detector.calibration.image_threshold,
         "false_alarm_rate": job.detector.calibration.false_alarm_rate,

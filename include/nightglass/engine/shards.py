@@ -45,6 +45,9 @@ SHARD_SCHEMA = pa.schema(
 )
 
 
+_SECONDS_KEY = b"nightglass.stage_seconds"
+
+
 @dataclass(frozen=True)
 class Shard:
     """Rows ``start`` to ``stop`` of the manifest."""
@@ -101,6 +104,7 @@ def score_shard(
         times: Where busy times are added.
         progress: Called with the number of images of every finished batch.
     """
+    before = times.seconds()
     part = manifest.table.slice(shard.start, shard.stop - shard.start)
     listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
     sizes = {row["path"]: (row["width"], row["height"]) for row in listed}
@@ -118,9 +122,17 @@ def score_shard(
             progress(len(scored))
     with times.measure("write"):
         rows.sort(key=lambda row: row["path"].encode())
-        table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA)
+        spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in times.seconds().items()}
+        noted = {_SECONDS_KEY: json.dumps({stage: round(spent[stage], 3) for stage in spent if stage != "write"})}
+        table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(noted))
         target.write_table(shard.name, table)
     return table
+
+
+def stage_seconds_of(shard: pa.Table) -> dict[str, float]:
+    """Return the busy seconds per stage that a shard took, as its file notes them."""
+    noted: dict[str, float] = json.loads((shard.schema.metadata or {}).get(_SECONDS_KEY, b"{}"))
+    return noted
 
 
 def _score_batch(

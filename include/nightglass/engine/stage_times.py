@@ -3,9 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+#: What the computing threads spend their time on, and its name for people; ``wait`` is for files still being read.
+WORKING_STAGES = {"wait": "reading", "decode": "decoding", "embed": "the network", "search": "the search"}
 
 
 class StageTimes:
@@ -30,6 +34,20 @@ class StageTimes:
         """Return the busy seconds per stage, rounded to milliseconds."""
         with self._lock:
             return {stage: round(seconds, 3) for stage, seconds in sorted(self._seconds.items())}
+
+
+def add_seconds(*parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the sum of seconds per stage."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return {stage: round(seconds, 3) for stage, seconds in sorted(total.items())}
+
+
+def name_limit(seconds: Mapping[str, float]) -> str | None:
+    """Return what the computing threads spent most of their time on, in words; None when they did nothing."""
+    stage = max(WORKING_STAGES, key=lambda stage: seconds.get(stage, 0.0))
+    return WORKING_STAGES[stage] if seconds.get(stage) else None
 
 
 def count_workers() -> int:

@@ -47,7 +47,8 @@ class AnomalyExplainer:
             workers: Threads; the backend was opened for as many.
         """
         let_limits_decide()
-        with ThreadPoolExecutor(workers, thread_name_prefix="explain") as pool:
+        # Half of them wait for the disk at any time.
+        with ThreadPoolExecutor(2 * workers, thread_name_prefix="explain") as pool:
             return list(pool.map(lambda at: self._explain_one(at[0], at[1], rows[at[1].path]), enumerate(ranked, 1)))
 
     def _explain_one(self, rank: int, image: RankedImage, row: ImageRow) -> TopAnomaly:

@@ -90,13 +90,14 @@ def _walk_local(folder: Folder) -> Iterator[Entry]:
         if not root.is_dir():
             raise InputError(f"{folder.url}: expected a folder of images, got a file")
         real_root = root.resolve()
+        skipped = len(str(root).rstrip("/")) + 1
         pending = [root]
         while pending:
             for entry in _scan(pending.pop()):
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(Path(entry.path))
                     continue
-                name = Path(entry.path).relative_to(root).as_posix()
+                name = entry.path[skipped:]  # pathlib takes a tenth of the time of listing
                 yield name, partial(_describe_local, entry, name, real_root)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from nightglass.engine.results import ASSESSMENT_NAME, SUMMARY_NAME, TOP_NAME, VALIDATION_NAME, forget_other_results
 from nightglass.engine.score import finish_scores, score_shards
 from nightglass.engine.shards import SHARDS_NAME, plan_shards, score_key, shards_folder
-from nightglass.engine.stage_times import count_workers
+from nightglass.engine.stage_times import count_workers, name_limit
 from nightglass.errors import InputError, ValidationFailedError
 from nightglass.images.manifest import build_manifest
 from nightglass.images.manifest_file import ROW_COLUMNS, read_manifest, write_manifest
@@ -105,7 +105,9 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
     return [] if _has_scores(night) and not plan.rescore else list(range(plan.shards))
 
 
-def score_night_shard(plan: NightPlan, shard: int, *, storage_options: Options = None) -> dict[str, int | float]:
+def score_night_shard(
+    plan: NightPlan, shard: int, *, storage_options: Options = None
+) -> dict[str, int | float | str | None]:
     """Score one shard; a shard whose file is already there costs nothing."""
     start = time.perf_counter()
     night = PlannedNight(plan, storage_options)
@@ -115,7 +117,14 @@ def score_night_shard(plan: NightPlan, shard: int, *, storage_options: Options =
     job = night.job()
     score_shards(job, manifest, [replace(planned, start=0, stop=len(manifest))], lambda *_: None)
     seconds = time.perf_counter() - start
-    return {"shard": shard, "images": len(manifest), "seconds": round(seconds, 3), **job.times.seconds()}
+    spent = job.times.seconds()
+    return {
+        "shard": shard,
+        "images": len(manifest),
+        "seconds": round(seconds, 3),
+        "limited_by": name_limit(spent),
+        **spent,
+    }
 
 
 def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[str, object]:
@@ -127,7 +136,7 @@ def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
     shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
     missing = {shard.name for shard in shards} - set(shards_folder(out, plan.score_key).names())
     if not missing:
-        finish_scores(night.job(), manifest, shards, started_at=time.perf_counter())
+        finish_scores(night.job(), manifest, shards)
     elif not _has_scores(night):
         raise InputError(f"{out.url}: expected {len(shards)} scored shards, {len(missing)} missing: clear score_shard")
     listed = json.loads(out.read_bytes(TOP_NAME))["top_anomalies"]

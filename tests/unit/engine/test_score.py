@@ -12,9 +12,11 @@ import pytest
 
 from nightglass.collections import default_collection
 from nightglass.detector.files import load_detector
-from nightglass.engine.score import ScoreJob, score_folder
+from nightglass.engine.score import ScoreJob, finish_scores, score_folder, score_shards
 from nightglass.engine.shards import plan_shards
+from nightglass.engine.stage_times import WORKING_STAGES
 from nightglass.errors import AccessDeniedError, InputError
+from nightglass.images.manifest import build_manifest
 from nightglass.storage import open_folder
 from tests.conftest import SmallDisk, draw_panel, png_with_size, write_panels
 
@@ -95,6 +97,20 @@ def test_shards_and_workers_do_not_change_the_result(model: Path, night: Path, t
     first, *others = [pq.read_table(tmp_path / name / "scores.parquet") for name in "abc"]
     assert all(first.equals(other) for other in others)
     assert not (tmp_path / "a/.shards").exists()
+
+
+def test_time_spent_on_shards_that_others_scored_is_told(model: Path, night: Path, tmp_path: Path) -> None:
+    first = job(model, night, tmp_path, shard_size=8)
+    manifest = build_manifest(first.images, first.collection.suffixes, first.collection.scoring, workers=2)
+    shards = plan_shards(len(manifest), 8)
+    for shard in shards:  # each as a process of its own would
+        score_shards(job(model, night, tmp_path, shard_size=8), manifest, [shard], lambda *_: None)
+    summary = finish_scores(first, manifest, shards)
+    stages = summary["stage_seconds"]
+    assert min(stages[name] for name in ("read", "decode", "embed", "search", "merge", "explain")) > 0
+    assert summary["limited_by"] in WORKING_STAGES.values()
+    assert summary["seconds"] is None
+    assert pq.read_schema(tmp_path / "scores.parquet").metadata is None
 
 
 def test_two_hundred_good_files_and_forty_damaged_ones(model: Path, tmp_path: Path) -> None:
