@@ -122,8 +122,8 @@ def score_shard(
             progress(len(scored))
     with times.measure("write"):
         rows.sort(key=lambda row: row["path"].encode())
-        spent = {stage: seconds - before.get(stage, 0.0) for stage, seconds in times.seconds().items()}
-        noted = {_SECONDS_KEY: json.dumps({stage: round(spent[stage], 3) for stage in spent if stage != "write"})}
+        spent = {stage: round(seconds - before.get(stage, 0.0), 3) for stage, seconds in times.seconds().items()}
+        noted = {_SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0})}
         table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(noted))
         target.write_table(shard.name, table)
     return table

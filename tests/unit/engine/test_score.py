@@ -56,6 +56,7 @@ def test_defects_are_found_explained_and_counted(model: Path, night: Path, tmp_p
     best = sorted(scores, key=lambda path: -scores[path])[:4]
     assert all(path.startswith("defect") for path in best)
     assert summary["scored"] == summary["images"] == 30
+    assert min(summary["stage_seconds"][stage] for stage in ("list", "load", "decode", "embed", "search")) > 0
     assert summary["anomalous"] == sum(table["is_anomalous"].to_pylist()) >= 4
     top = json.loads((tmp_path / "top_anomalies.json").read_text())["top_anomalies"]
     assert [image["path"] for image in top[:4]] == best
