@@ -89,7 +89,7 @@ def overlay_uri(anomaly_map: Image.Image, size: Size, budget: int) -> str:
 
 
 def colour_map(grey: Image.Image) -> Image.Image:
-    """Colour an 8-bit map ``(H, W)`` by the legend's scale and outline what no good image shows."""
+    """Colour an 8-bit map ``(H, W)`` by the legend's scale and outline what hardly any good image shows."""
     import numpy as np
 
     coloured = Image.fromarray(_lookup_table()[np.asarray(grey)], "RGBA")
