@@ -9,7 +9,7 @@ export GX_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lock
+.PHONY: help setup demo up test check bench lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,13 @@ check: .venv/.installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+BENCHMARKS := 'throughput --large' fit quality memory scale
+
+bench: .venv/.installed-demo ## measure speed, accuracy and memory, peers side by side (an hour and more)
+	@failed=0; for benchmark in $(BENCHMARKS); do \
+	  echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$benchmark || failed=1; \
+	done; exit $$failed
 
 # A stamp file a step: newer than what it was installed from means that there is nothing to do.
 .venv/.installed: requirements.txt requirements.in pyproject.toml

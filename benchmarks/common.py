@@ -8,11 +8,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nightglass.engine.stage_times import count_workers
 from nightglass.settings import read_settings
@@ -53,6 +53,14 @@ class Measured:
 
 class BenchmarkError(Exception):
     """A measured command failed, or what a benchmark needs is not there; the text is one clear line."""
+
+
+def run_main(main: Callable[[], int | None]) -> NoReturn:
+    """Run a benchmark's ``main`` and end the process: what it needs and has not is one line, no traceback."""
+    try:
+        sys.exit(main())
+    except BenchmarkError as error:
+        sys.exit(f"benchmark: {error}")
 
 
 def bench_home() -> Path:
@@ -122,10 +130,13 @@ def gpu_name() -> str | None:
     return told.splitlines()[0] if told else None
 
 
-def write_results(name: str, results: Mapping[str, Any], *, variant: str = "") -> Path:
-    """Write ``results`` with the machine and the command into ``benchmarks/results/NAME[-VARIANT]-<machine>.json``."""
+def write_results(name: str, results: Mapping[str, Any], *, variant: str = "", is_trial: bool = False) -> Path:
+    """Write ``results`` with machine and command into ``benchmarks/results/NAME[-VARIANT][-trial]-<machine>.json``.
+
+    A trial, smaller than the benchmark is by default, has a file of its own and takes no other's place.
+    """
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{'-'.join(filter(None, (name, variant, machine_name())))}.json"
+    path = RESULTS / f"{'-'.join(filter(None, (name, variant, 'trial' * is_trial, machine_name())))}.json"
     command = " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
     whole = {"benchmark": name, "command": command, "machine": machine(), **results}
     path.write_text(json.dumps(whole, indent=1, default=_as_json) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -107,12 +108,29 @@ def large_jpegs(count: int) -> Path:
     cells = thin_out([cell for cell in read_cells() if cell.label != "unsure"], count)
 
     def fill(folder: Path) -> None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = [pool.submit(_enlarge, cell, folder, seed) for seed, cell in enumerate(cells)]
-            for job in jobs:
-                job.result()
+        _in_threads(_enlarge, [(cell, folder, seed) for seed, cell in enumerate(cells)])
 
     return make_folder(f"large-{len(cells)}", fill)
+
+
+def turned_cells(cells: Sequence[Cell], count: int) -> Path:
+    """Return a folder of ``count`` different images: the ``cells``, then the cells mirrored and turned.
+
+    Raises:
+        BenchmarkError: There are not as many.
+    """
+    turns: list[Image.Transpose | None] = [None, *Image.Transpose]
+    wanted = [(cell, turn) for turn in turns for cell in cells][:count]
+    if len(wanted) < count:
+        raise BenchmarkError(f"expected at most {len(wanted)} different cells, mirrored and turned, got {count}")
+
+    def turn_one(cell: Cell, turn: Image.Transpose | None, folder: Path) -> None:
+        with Image.open(cell.file) as image:
+            turned = image if turn is None else image.transpose(turn)
+            name = "as-it-is" if turn is None else turn.name.lower()
+            turned.save(folder / f"{cell.file.stem}-{name}.png", compress_level=1)
+
+    return make_folder(f"turned-{count}", lambda folder: _in_threads(turn_one, [(*job, folder) for job in wanted]))
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -130,6 +148,13 @@ def make_folder(name: str, fill: Callable[[Path], None]) -> Path:
         fill(unfinished)
         unfinished.rename(folder)
     return folder
+
+
+def _in_threads(work: Callable[..., None], jobs: Iterable[tuple[Any, ...]]) -> None:
+    """Call ``work`` with the arguments of every job; the first failure is raised."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(work, *job) for job in jobs]:
+            done.result()
 
 
 def _enlarge(cell: Cell, folder: Path, seed: int) -> None:
@@ -153,8 +178,6 @@ def copy_fully_decoded(images: Path, size: int) -> Path:
         small.save(folder / f"{source.stem}.png")
 
     def fill(folder: Path) -> None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for job in [pool.submit(shrink, source, folder) for source in sources]:
-                job.result()
+        _in_threads(shrink, [(source, folder) for source in sources])
 
     return make_folder(f"{images.name}-full-{size}", fill)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import product
-from benchmarks.common import bench_home, median, run_measured, table, write_results
+from benchmarks.common import bench_home, median, run_main, run_measured, table, write_results
 from benchmarks.data import Cell, image_folder, split_cells, thin_out
 from benchmarks.metrics import image_figures
 from benchmarks.peers.environments import peer_environment, peer_python
@@ -122,8 +122,8 @@ def main() -> None:
     train, test = thin_out(split.train, options.limit), thin_out(split.test, options.limit)
     results = compare(train, test, options.rounds, options.peer_rounds)
     print(f"\n### Fit on {results['images']:,} good cells\n\n{table(results['rows'], _COLUMNS)}")
-    write_results("fit", results)
+    write_results("fit", results, is_trial=options.limit is not None)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nightglass.collections import default_collection
+from nightglass.collections import Collection, default_collection, read_collection
 from nightglass.engine.stage_times import count_workers
 from nightglass.images.decoding import decode_rgb, let_limits_decide
 from nightglass.images.manifest import build_manifest
@@ -29,13 +29,13 @@ Task = TypeVar("Task")
 Done = TypeVar("Done")
 
 
-def measure_limits(images: Path, model: Path) -> dict[str, float | int | str]:
+def measure_limits(images: Path, model: Path, collection: Collection) -> dict[str, float | int | str]:
     """Decode every image of a folder, then run the network on all of them; return CPU and wall seconds per image."""
-    workers, options, folder = count_workers(), default_collection().scoring, open_folder(str(images))
+    workers, options, folder = count_workers(), collection.scoring, open_folder(str(images))
     detector = find_model(str(model), read_settings()).detector
     size = detector.options.backbone.image_size
-    backend = detector.open_backend(workers)
-    rows = build_manifest(folder, default_collection().suffixes, options, workers=workers).image_rows()
+    backend = detector.open_backend(workers, options.device)
+    rows = build_manifest(folder, collection.suffixes, options, workers=workers).image_rows()
     batches = [rows[start : start + options.batch_size] for start in range(0, len(rows), options.batch_size)]
 
     def decode(batch: list[ImageRow]) -> NDArray[np.uint8]:
@@ -86,8 +86,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--collection", type=Path)
     options = parser.parse_args()
-    print(json.dumps(measure_limits(options.images, options.model)))
+    collection = read_collection(options.collection) if options.collection else default_collection()
+    print(json.dumps(measure_limits(options.images, options.model, collection)))
 
 
 if __name__ == "__main__":

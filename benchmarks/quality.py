@@ -9,27 +9,31 @@ import argparse
 from pathlib import Path
 
 from benchmarks import quality_elpv, quality_folder
-from benchmarks.common import write_results
+from benchmarks.common import run_main, write_results
+
+_SEEDS = 5
 
 
 def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=_SEEDS)
     parser.add_argument("--labels", type=int, nargs="*", default=[1, 10, 50, 200], help="labelled defects on ELPV")
     parser.add_argument("--folder", type=Path, help="good/ bad/ [masks/] instead of ELPV")
     parser.add_argument("--train", type=int, default=30, help="good images of --folder to fit on")
     parser.add_argument("--collection", type=Path, help="detector settings, as a collection's file")
     options = parser.parse_args()
+    is_trial = options.seeds < _SEEDS
+    names = [path.resolve().stem for path in (options.folder, options.collection) if path]
     if options.folder:
         results = quality_folder.measure(options.folder, options.train, options.seeds, options.collection)
         print(quality_folder.show(results))
-        write_results("quality", results, variant=options.folder.resolve().name)
     else:
         results = quality_elpv.measure(options.labels, options.seeds, options.collection)
         print(quality_elpv.show(results))
-        write_results("quality", results)
+        is_trial = is_trial or not options.labels
+    write_results("quality", results, variant="-".join(names), is_trial=is_trial)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -1,8 +1,9 @@
 """What a night of a million images costs beside the scoring itself: every step of the DAG in a process of its own.
 
-For each size a night of that many files is made, see `benchmarks.scale_night`; then wait, list, one shard task (scored,
-and again when it is done), validate, assess, publish and evaluate are run as the tasks of the DAG run them. Seconds are
-those of the whole process, imports and loading of the model included; so is the peak memory.
+``python -m benchmarks.scale [--rows 10000 1000000]``. For each size a night of that many files is made, see
+`benchmarks.scale_place`; then wait, list, one shard task (scored, and again when it is done), validate, assess, publish
+and evaluate are run as the tasks of the DAG run them, see `benchmarks.scale_night`. Seconds are those of the whole
+process, imports and loading of the model included; so is the peak memory.
 """
 
 import argparse
@@ -12,11 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import BenchmarkError, bench_home, run_measured, table, write_results
-from benchmarks.scale_night import COLLECTION, Place, draw_images
+from benchmarks.common import bench_home, run_main, run_measured, table, write_results
+from benchmarks.scale_place import COLLECTION, Place, draw_images
 
 #: What issue 3 asks of the assess step and of the plan.
 MAX_ASSESS_BYTES, MAX_ASSESS_SECONDS, MAX_MAPPED_TASKS = 2 * 10**9, 300, 256
+_ROWS = (10_000, 1_000_000)
 _MEASURED = (
     ("wait", "wait: is the folder complete?"),
     ("list", "list: read every image, write the manifest"),
@@ -34,7 +36,8 @@ _COLUMNS = {
     "seconds": "seconds",
     "cpu_seconds": "CPU seconds",
     "peak_mb": "peak RSS, MB",
-    "bytes_an_image": "bytes an image",
+    "bytes_an_image": "bytes a further image",
+    "xcom_bytes": "XCom of a task, bytes",
 }
 
 
@@ -59,6 +62,7 @@ def measure_night(root: Path, rows: int) -> dict[str, Any]:
                     "seconds": measured.seconds,
                     "cpu_seconds": measured.cpu_seconds,
                     "peak_mb": measured.peak_rss_bytes / 1e6,
+                    "xcom_bytes": told[title].get("xcom_bytes"),
                 }
             )
     listed = told["list: read every image, write the manifest"]
@@ -66,7 +70,6 @@ def measure_night(root: Path, rows: int) -> dict[str, Any]:
     return {
         "rows": rows,
         "mapped_tasks": listed["mapped_tasks"],
-        "plan_bytes": listed["plan_bytes"],
         "night_folder_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         "steps": steps,
         "returned": told,
@@ -95,7 +98,7 @@ def check(night: dict[str, Any]) -> dict[str, bool]:
 def main() -> int:
     """Measure every size, print the table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000], help="sizes of the nights")
+    parser.add_argument("--rows", type=int, nargs="+", default=_ROWS, help="sizes of the nights")
     sizes = sorted(parser.parse_args().rows)
     nights = []
     for rows in sizes:
@@ -107,12 +110,9 @@ def main() -> int:
     for night in nights:
         print(f"\n{night['rows']:,} images: {night['mapped_tasks']} mapped tasks", end="")
     print("\n\n" + "\n".join(f"{'kept' if is_kept else 'NOT KEPT'}: {limit}" for limit, is_kept in kept.items()))
-    write_results("scale", {"nights": nights, "kept": kept})
+    write_results("scale", {"nights": nights, "kept": kept}, is_trial=sizes[-1] < _ROWS[-1])
     return 0 if all(kept.values()) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except BenchmarkError as error:
-        sys.exit(f"scale: {error}")
+    run_main(main)

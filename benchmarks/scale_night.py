@@ -7,76 +7,17 @@ come out on top keep the sha256 of their file, so that the explanations are thos
 
 import argparse
 import csv
-import hashlib
 import json
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from PIL import Image
 
-NIGHT, COLLECTION = "2026-01-02", "scale"
-_FILES_A_FOLDER = 10_000  # the files of a folder are links to one image; a file system has a limit on those
-_GOOD, _SOURCES = 200, 100
-_SIDE = 120  # pixels
+from benchmarks.scale_place import COLLECTION, NIGHT, Place
+
 _TOP_ROWS = 200
 _DEFECT_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the synthetic night lies."""
-
-    root: Path
-
-    @property
-    def home(self) -> Path:
-        """NIGHTGLASS_HOME of the night's steps."""
-        return self.root / "home"
-
-    @property
-    def good(self) -> Path:
-        """Images that the detector is fitted on."""
-        return self.root / "good"
-
-    @property
-    def collection_file(self) -> Path:
-        """The collection's file."""
-        return self.root / f"{COLLECTION}.yaml"
-
-    @property
-    def labels(self) -> Path:
-        """A label for every image."""
-        return self.root / "labels.csv"
-
-    @property
-    def plan(self) -> Path:
-        """The night's plan, as the first step returned it."""
-        return self.root / "plan.json"
-
-
-def draw_images(place: Place, rows: int) -> None:
-    """Write good images, and a night of ``rows`` files that are hard links to others like them."""
-    place.good.mkdir(parents=True)
-    for number in range(_GOOD):
-        _draw(number).save(place.good / f"{number:04d}.png")
-    folder = place.root / "sources"
-    folder.mkdir()
-    for number in range(_SOURCES):
-        _draw(_GOOD + number).save(folder / f"{number:04d}.png")
-    for start in range(0, rows, _FILES_A_FOLDER):
-        camera = place.root / "images" / NIGHT / f"camera-{start // _FILES_A_FOLDER:04d}"
-        camera.mkdir(parents=True)
-        source = folder / f"{start // _FILES_A_FOLDER % _SOURCES:04d}.png"
-        for row in range(start, min(start + _FILES_A_FOLDER, rows)):
-            os.link(source, camera / f"{row:08d}.png")
-    place.collection_file.write_text(
-        f"images: {place.root}/images/{{night}}\nschedule: null\nready: {{quiet_minutes: 0}}\n", encoding="utf-8"
-    )
 
 
 def wait(place: Place) -> dict[str, Any]:
@@ -92,7 +33,7 @@ def list_images(place: Place) -> dict[str, Any]:
 
     plan = flow.list_night(str(place.collection_file), NIGHT)
     place.plan.write_text(plan.model_dump_json(), encoding="utf-8")
-    return {"images": plan.images, "mapped_tasks": plan.shards, "plan_bytes": len(plan.model_dump_json())}
+    return {"images": plan.images, "mapped_tasks": plan.shards, **_xcom(plan.model_dump())}
 
 
 def score_shard(place: Place) -> dict[str, Any]:
@@ -100,12 +41,13 @@ def score_shard(place: Place) -> dict[str, Any]:
     from nightglass.night import flow
 
     plan = _read_plan(place)
-    return flow.score_night_shard(plan, plan.shards - 1)
+    told = flow.score_night_shard(plan, plan.shards - 1)
+    return told | _xcom(told)
 
 
 def draw_scores(place: Place) -> dict[str, Any]:
     """Give every image a content of its own in the manifest, and write a shard file for every shard."""
-    from benchmarks.scale_scores import draw_shard
+    from benchmarks.scale_scores import draw_shard, give_own_contents
     from nightglass.engine.shards import plan_shards, shards_folder
     from nightglass.images.manifest import Manifest
     from nightglass.images.manifest_file import read_manifest, write_manifest
@@ -115,14 +57,7 @@ def draw_scores(place: Place) -> dict[str, Any]:
     manifest = read_manifest(night.place.out)
     random = np.random.default_rng(0)
     top = set(np.linspace(0, len(manifest) - 1, _TOP_ROWS).astype(int).tolist())
-    hashes = [
-        sha256 if row in top else hashlib.sha256(path.encode()).hexdigest()
-        for row, (path, sha256) in enumerate(
-            zip(manifest.table["path"].to_pylist(), manifest.table["sha256"].to_pylist(), strict=True)
-        )
-    ]
-    place_of = manifest.table.schema.get_field_index("sha256")
-    distinct = manifest.table.set_column(place_of, "sha256", pa.array(hashes))
+    distinct = give_own_contents(manifest.table, top)
     write_manifest(Manifest(distinct, manifest.ignored, manifest.data_version), night.place.out)
     target = shards_folder(night.place.out, night.plan.score_key)
     for shard in plan_shards(len(manifest), night.place.collection.scoring.shard_size):
@@ -137,21 +72,24 @@ def validate(place: Place) -> dict[str, Any]:
     """Check the manifest."""
     from nightglass.night import flow
 
-    return {"to_score": len(flow.validate_night(_read_plan(place)))}
+    shards = flow.validate_night(_read_plan(place))
+    return {"to_score": len(shards), **_xcom(shards)}
 
 
 def assess(place: Place) -> dict[str, Any]:
     """Merge the shards, explain the top-k, measure and decide."""
     from nightglass.night import flow
 
-    return dict(flow.assess_night(_read_plan(place)))
+    told = flow.assess_night(_read_plan(place))
+    return told | _xcom(told)
 
 
 def publish(place: Place) -> dict[str, Any]:
     """Write the report, the rows and the MLflow run."""
     from nightglass.night import flow
 
-    return dict(flow.publish_night(_read_plan(place)))
+    told = flow.publish_night(_read_plan(place))
+    return told | _xcom(told)
 
 
 def evaluate(place: Place) -> dict[str, Any]:
@@ -178,20 +116,17 @@ STEPS: dict[str, Callable[[Place], dict[str, Any]]] = {
 }
 
 
-def _draw(seed: int) -> Image.Image:
-    random = np.random.default_rng(seed)
-    pixels = np.full((_SIDE, _SIDE), 120.0) + random.normal(0, 5, (_SIDE, _SIDE)) + random.uniform(-8, 8)
-    pixels[:: _SIDE // 6] -= 50
-    pixels[:, _SIDE // 2] -= 40
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
 def _write_labels(place: Place, paths: list[str], random: np.random.Generator) -> None:
     with place.labels.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "label"))
         for path, draw in zip(paths, random.random(len(paths)), strict=True):
             writer.writerow((path, "defect" if draw < _DEFECT_SHARE else "normal"))
+
+
+def _xcom(returned: object) -> dict[str, int]:
+    """Tell how much Airflow keeps in its database of what a task returned."""
+    return {"xcom_bytes": len(json.dumps(returned).encode())}
 
 
 def _read_plan(place: Place) -> Any:

@@ -1,5 +1,6 @@
 """Drawn scores: shard files as the engine writes them, for images that nobody scored."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,22 @@ from nightglass.engine.shards import SHARD_SCHEMA
 
 _QUARANTINED_SHARE, _ANOMALOUS_SHARE = 0.005, 0.01
 _VECTOR_NOISE = 0.03  # in each of the dimensions of a vector of length 1
+
+
+def give_own_contents(manifest: pa.Table, kept: set[int]) -> pa.Table:
+    """Return the manifest with a sha256 of its own for every row, as if no two images were equal.
+
+    Args:
+        manifest: The rows.
+        kept: Numbers of rows that keep the sha256 of their file, which is looked at again.
+    """
+    columns = (manifest["path"].to_pylist(), manifest["sha256"].to_pylist())
+    hashes = [
+        sha256 if row in kept else hashlib.sha256(path.encode()).hexdigest()
+        for row, (path, sha256) in enumerate(zip(*columns, strict=True))
+    ]
+    place = manifest.schema.get_field_index("sha256")
+    return manifest.set_column(place, manifest.schema.field(place), pa.array(hashes))
 
 
 def draw_shard(part: pa.Table, is_top: NDArray[np.bool_], detector: Detector, random: np.random.Generator) -> pa.Table:

@@ -2,20 +2,27 @@
 
 ``python -m benchmarks.throughput [--large] [--rounds 3]``. Every round runs every system once, one after the other, so
 that a machine which is busy meanwhile disturbs all of them; ratios are taken within a round, and their median is shown.
+
+``--peers`` without a name runs nightglass and the limits only. ``--collection FILE`` takes detector and scoring
+settings from a collection's file, such as another precision or ``scoring: {device: cuda}``. On a GPU the
+limit is the slower of decoding on all cores and the network alone, see `benchmarks.limits`; the timm loop and anomalib
+take a GPU wherever there is one.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import product
-from benchmarks.common import bench_home, median, run_measured, table, write_results
-from benchmarks.data import copy_fully_decoded, image_folder, large_jpegs, read_cells, split_cells, thin_out
+from benchmarks.common import BenchmarkError, bench_home, median, run_main, run_measured, table, write_results
+from benchmarks.data import image_folder, large_jpegs, list_images, read_cells, split_cells, thin_out
+from benchmarks.decoding import compare_decoding
 from benchmarks.limits import limit_images_per_second
 from benchmarks.peers.environments import peer_environment, peer_python
-from benchmarks.product import Run, peer_run, read_scores
+from benchmarks.product import Run, peer_run
 from nightglass.engine.stage_times import count_workers
 
 System = Callable[[Path], Run]
@@ -40,9 +47,9 @@ _LIMIT_COLUMNS = {
 }
 
 
-def run_nightglass(images: Path) -> Run:
-    """Score with the detector that `fit_detector` fitted."""
-    return product.score(images, _model(), bench_home() / "scores/throughput")
+def run_nightglass(images: Path, collection: Path | None = None) -> Run:
+    """Score with the detector that `main` fitted."""
+    return product.score(images, _model(), bench_home() / "scores/throughput", collection=collection)
 
 
 def run_fastdup(images: Path) -> Run:
@@ -81,25 +88,34 @@ PEERS: dict[str, tuple[str, System]] = {
 }
 
 
-def compare(images: Path, peers: list[str], rounds: int) -> dict[str, Any]:
-    """Run the limits, nightglass and the peers in turn, ``rounds`` times; return every figure and the tables' rows."""
+def compare(images: Path, peers: list[str], rounds: int, collection: Path | None = None) -> dict[str, Any]:
+    """Run the limits, nightglass and the peers in turn, ``rounds`` times; return every figure and the tables' rows.
+
+    Raises:
+        BenchmarkError: A system saw another number of images than there are.
+    """
     done: list[dict[str, Any]] = []
-    systems: Mapping[str, tuple[str, System]] = {"nightglass": ("nightglass score", run_nightglass)} | {
+    own: System = partial(run_nightglass, collection=collection)
+    systems: Mapping[str, tuple[str, System]] = {"nightglass": ("nightglass score", own)} | {
         name: PEERS[name] for name in peers
     }
+    total = len(list_images(images))
     for number in range(rounds):
-        figures: dict[str, Any] = {"limits": _limits(images)}
+        figures: dict[str, Any] = {"limits": _limits(images, collection)}
         for name, (_, run) in systems.items():
             found = run(images)
+            if found.images != total:
+                raise BenchmarkError(f"{name}: expected to see the {total} images of {images}, got {found.images}")
             figures[name] = found.figures() | {"told": found.told}
             speed = f"{found.images_per_second:.1f} images/s"
             print(f"{images.name}, round {number + 1}: {name} {speed}", file=sys.stderr)
         done.append(figures)
-    rows = [_row(title, name, done) for name, (title, _) in systems.items()]
-    return {"folder": images.name, "rows": rows, "limit": _limit_row(done), "rounds": done}
+    rows = [system_row(title, name, done) for name, (title, _) in systems.items()]
+    return {"folder": images.name, "rows": rows, "limit": limit_row(done), "rounds": done}
 
 
-def _row(title: str, name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+def system_row(title: str, name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a system's row: medians over the rounds, and the median of the ratios to nightglass in each round."""
     keys = ("images", "images_per_second", "whole_images_per_second", "cpu_ms_per_image", "peak_rss_mb")
     row = {key: median(figures[name][key] for figures in rounds) for key in keys}
     for ratio, key in (("ratio", "images_per_second"), ("whole_ratio", "whole_images_per_second")):
@@ -107,14 +123,14 @@ def _row(title: str, name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     return {"system": title, **row}
 
 
-def _limits(images: Path) -> dict[str, Any]:
-    told = run_measured(
-        [sys.executable, "-m", "benchmarks.limits", "--images", images, "--model", _model()]
-    ).last_json()
+def _limits(images: Path, collection: Path | None) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.limits", "--images", images, "--model", _model()]
+    told = run_measured([*command, *(["--collection", collection] if collection else [])]).last_json()
     return told | {"limit": limit_images_per_second(told)}
 
 
-def _limit_row(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+def limit_row(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how near nightglass came to what the cores allow: medians over the rounds."""
     limits = [figures["limits"] for figures in rounds]
     own = [figures["nightglass"] for figures in rounds]
     needed = [limit["decode_cpu_seconds"] + limit["forward_cpu_seconds"] for limit in limits]
@@ -130,33 +146,6 @@ def _limit_row(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def compare_decoding(images: Path) -> dict[str, Any]:
-    """Score large images, and the same decoded in full by Pillow, and return how far the scores are apart."""
-    import numpy as np
-    from scipy.stats import spearmanr
-
-    from nightglass.models import find_model
-    from nightglass.settings import read_settings
-
-    detector = find_model(str(_model()), read_settings()).detector
-    full = copy_fully_decoded(images, detector.options.backbone.image_size)
-    found = []
-    for folder in (images, full):
-        out = bench_home() / "scores/decoding"
-        product.score(folder, _model(), out)
-        found.append({Path(path).stem: score for path, score in read_scores(out).items()})
-    reduced, whole = (np.array([scores[name] for name in sorted(found[0])]) for scores in found)
-    threshold = detector.calibration.image_threshold
-    return {
-        "images": len(reduced),
-        "largest_difference": float(np.abs(reduced - whole).max()),
-        "mean_difference": float(np.abs(reduced - whole).mean()),
-        "score_range": f"{whole.min():.3f} to {whole.max():.3f}",
-        "rank_correlation": float(spearmanr(reduced, whole).statistic),
-        "other_verdict": int(((reduced >= threshold) != (whole >= threshold)).sum()),
-    }
-
-
 def _model() -> Path:
     return bench_home() / "models/throughput"
 
@@ -169,15 +158,18 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=list(PEERS))
     parser.add_argument("--large", action="store_true", help="4000 x 3000 JPEGs as well, against the plain loop")
     parser.add_argument("--large-images", type=int, default=240)
+    parser.add_argument("--collection", type=Path, help="detector and scoring settings, as a collection's file")
     options = parser.parse_args()
-    product.fit(image_folder("elpv-good", [cell.file for cell in split_cells().train]), _model())
+    collection = options.collection
+    good = image_folder("elpv-good", [cell.file for cell in split_cells().train])
+    product.fit(good, _model(), collection=collection)
     cells = image_folder("elpv", [cell.file for cell in thin_out(read_cells(), options.limit)])
-    results: dict[str, Any] = {"elpv": compare(cells, options.peers, options.rounds)}
+    results: dict[str, Any] = {"elpv": compare(cells, options.peers, options.rounds, collection)}
     if options.large:
         large = large_jpegs(options.large_images)
         plain = [peer for peer in options.peers if peer.startswith("timm")]
-        results["large"] = compare(large, plain, options.rounds)
-        results["decoding"] = compare_decoding(large)
+        results["large"] = compare(large, plain, options.rounds, collection)
+        results["decoding"] = compare_decoding(large, _model(), collection)
     for found in (results[name] for name in ("elpv", "large") if name in results):
         print(
             f"\n### {found['folder']}\n\n{table(found['rows'], _COLUMNS)}\n\n{table([found['limit']], _LIMIT_COLUMNS)}"
@@ -187,8 +179,9 @@ def main() -> None:
             "\n### Reduced against full decode\n\n"
             + table([decoding], {key: key.replace("_", " ") for key in decoding})
         )
-    write_results("throughput", results)
+    variant = options.collection.stem if options.collection else ""
+    write_results("throughput", results, variant=variant, is_trial=options.limit is not None)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

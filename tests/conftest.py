@@ -98,14 +98,23 @@ def good_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def unquantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a collection with defaults but for int8, which costs a fit some seconds and is tested by itself."""
+    file = tmp_path_factory.mktemp("collection") / "adhoc.yaml"
+    file.write_text("images: '{night}'\nschedule: null\ndetector: {precision: auto}\n")
+    return file
+
+
+@pytest.fixture(scope="session")
 def model(
     good_images: Path,
+    unquantized: Path,
     tmp_path_factory: pytest.TempPathFactory,
     nightglass: Callable[..., subprocess.CompletedProcess[str]],
 ) -> Path:
     """A detector folder, fitted on the good panels through the command line."""
     out = tmp_path_factory.mktemp("model") / "detector"
-    done = nightglass("fit", "--images", good_images, "--out", out, "--json")
+    done = nightglass("fit", "--images", good_images, "--out", out, "--collection", unquantized, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fitted"] == 40
     return out

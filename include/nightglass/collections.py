@@ -17,6 +17,9 @@ from nightglass.settings import read_settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Severity = Literal["critical", "warning"]
+#: Of the network on a CPU; ``auto`` is bf16 where the processor has it and f32 elsewhere.
+Precision = Literal["int8", "auto", "f32"]
+Device = Literal["auto", "cpu", "cuda"]
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -56,8 +59,8 @@ class DetectorOptions(Section):
     """How a detector is fitted."""
 
     backbone: Backbone = Backbone()
-    precision: Literal["auto", "f32"] = Field(
-        "auto", description="of the network on a CPU; auto: bf16 where the processor has it"
+    precision: Precision = Field(
+        "int8", description="of the network on a CPU; int8: where it ranks images as auto does, else auto"
     )
     num_neighbors: int = Field(3, ge=1, le=50)
     false_alarm_rate: float = Field(0.01, gt=0, lt=0.5, description="aim of the image threshold on good images")
@@ -72,6 +75,7 @@ class Scoring(Section):
     top_k: int = Field(20, ge=1, le=1000)
     shard_size: int = Field(2_000, ge=1, description="images per mapped task; grows so that there are <= 256")
     batch_size: int = Field(8, ge=1, le=512)
+    device: Device = Field("auto", description="runs the network; auto: CUDA where torch finds it, but int8 on a CPU")
     max_pixels: int = Field(100_000_000, ge=1, description="larger images are quarantined, never decoded")
     max_file_bytes: int = Field(500_000_000, ge=1)
     suffix_mismatch: Literal["quarantine", "accept"] = "quarantine"

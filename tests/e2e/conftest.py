@@ -86,6 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 COMMON = """
 schedule: null
 model: nightglass-panels
+detector: {precision: auto}
 scoring: {shard_size: 25, top_k: 3}
 validation: {min_images: 20}
 decision: {expected_anomaly_rate: 0.02, min_images: 20}

@@ -22,6 +22,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 COLLECTION = """
 images: {images}
 schedule: null
+detector: {{precision: auto}}
 ready: {{quiet_minutes: 0}}
 scoring: {{shard_size: 20, batch_size: 4, top_k: 4}}
 decision: {{min_images: 20, min_baseline_nights: 2}}

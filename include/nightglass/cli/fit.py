@@ -15,7 +15,7 @@ from nightglass.cli.common import choose_collection, collection_option, json_opt
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
-    help="CSV path,label (defect or normal): images labelled defect stay out of the memory bank.",
+    help="CSV path,label (defect or normal): the detector learns from them; defects stay out of the memory bank.",
 )
 @collection_option
 @click.option("--register", is_flag=True, help="Register it in MLflow; the first version becomes champion.")
@@ -26,6 +26,7 @@ def fit(
     """Fit a detector on known-good images."""
     from nightglass.engine.fit import fit_detector
     from nightglass.engine.stage_times import StageTimes, count_workers
+    from nightglass.engine.training import TrainingImages
     from nightglass.images.labels import check_labels_match, read_labels
     from nightglass.images.manifest import build_manifest
     from nightglass.models import register_fitted
@@ -47,27 +48,30 @@ def fit(
             )
         readable = manifest.image_rows()
         check_labels_match(known, manifest, labels)
-        rows = [row for row in readable if known.get(row.path) != "defect"]
-        done = 0
+        training = TrainingImages.sort(readable, known)
+        total, done = len(training.good) + len(training.defects), 0
 
         def count(number: int) -> None:
             nonlocal done
             done += number
-            bars("fit", done, len(rows))
+            bars("fit", done, total)
 
-        fitted = fit_detector(folder, manifest, rows, collection, out, workers=workers, times=times, progress=count)
+        fitted = fit_detector(folder, manifest, training, collection, out, workers=workers, times=times, progress=count)
         version = register_fitted(out, fitted, collection, read_settings()) if register else None
     description = fitted.description
     result = {
         "images": len(manifest),
         "fitted": fitted.images,
-        "left_out_as_defect": len(readable) - len(rows),
+        "labelled_defects": description.labelled_defects,
+        "labelled_normal": len(training.called_normal),
         "quarantined": len(manifest) - len(readable) + fitted.quarantined,
         "image_threshold": description.calibration.image_threshold,
         "false_alarm_rate": description.calibration.false_alarm_rate,
         "data_version": description.data_version,
         "fingerprint": description.fingerprint,
         "backbone": collection.detector.backbone.name,
+        "precision": description.precision,
+        "int8_agreement": fitted.int8_agreement,
         "out": str(out),
         "model": collection.model_name if version else None,
         "version": version,
@@ -84,6 +88,10 @@ def _tell(result: dict[str, Any]) -> str:
         f"image threshold {result['image_threshold']:.3f} for {rate} false alarms",
         f"detector: {result['out']}",
     ]
+    if result["labelled_defects"]:
+        lines.insert(1, f"learned from {result['labelled_defects']} labelled defects")
+    if result["precision"] == "auto" and (agreement := result["int8_agreement"]) is not None:
+        lines.insert(1, f"int8 refused: it ranks images otherwise (rank correlation {agreement:.3f})")
     if result["version"]:
         lines.append(f"registered: models:/{result['model']}/{result['version']}")
     return "\n".join(lines)

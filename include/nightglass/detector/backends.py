@@ -1,21 +1,19 @@
 """What runs the network: OpenVINO on a CPU, torch on CUDA, and torch on a CPU as the reference for both."""
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightglass.collections import Backbone
+from nightglass.collections import Backbone, Device, Precision
+from nightglass.detector.silent_openvino import import_openvino
 from nightglass.errors import ModelError
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Precision = Literal["auto", "f32", "int8"]
-Device = Literal["auto", "cpu", "cuda"]
 #: Beside the network's files in a detector's folder: what torch rebuilds it from.
 WEIGHTS_NAME = "backbone.safetensors"
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # Linux; Windows' subsystem for Linux
@@ -49,20 +47,28 @@ def open_backend(
         backbone: Which network it is.
         workers: How many threads will call ``embed`` at once.
         precision: Of OpenVINO's arithmetic, see `OpenVINOBackend`; torch on CUDA computes in bf16.
-        device: ``auto`` takes a CUDA device where torch finds one, else the CPU.
+        device: ``auto`` takes a CUDA device where torch finds one, else the CPU; always the CPU for int8, as
+            distances from embeddings of the quantised network to those of the other rank images worse than either.
 
     Raises:
-        ModelError: The network cannot be loaded, or CUDA was asked for and is missing.
+        ModelError: The network cannot be loaded, or CUDA was asked for and is missing or the network is int8.
     """
-    if device == "cuda" or (device == "auto" and has_cuda()):
+    if precision == "int8" and device == "cuda":
+        raise ModelError(
+            "scoring.device: expected a detector with detector.precision auto or f32 for 'cuda', got int8; fit it with "
+            "that device, or use 'cpu' or 'auto'"
+        )
+    if precision != "int8" and takes_cuda(device):
         from nightglass.detector.torch_backend import TorchBackend, rebuild_network
 
         return TorchBackend(rebuild_network(backbone, network_path.with_name(WEIGHTS_NAME)), "cuda")
     return OpenVINOBackend(network_path, workers, precision)
 
 
-def has_cuda() -> bool:
-    """Tell whether torch can compute on a CUDA device; torch is only imported where there is a driver."""
+def takes_cuda(device: Device) -> bool:
+    """Tell whether ``device`` means CUDA on this machine; torch is only imported where there is a driver."""
+    if device != "auto":
+        return device == "cuda"
     if not any(Path(driver).exists() for driver in _GPU_DRIVERS):
         return False
     import torch
@@ -77,27 +83,25 @@ class OpenVINOBackend:
         path: The network's .xml file.
         workers: How many threads will call ``embed`` at once.
         precision: ``auto`` is bf16 where the processor has it and f32 elsewhere; ``f32``; ``int8`` for a network
-            that `quantize_network` wrote.
+            that `quantize_network` wrote, whose other layers are computed as with ``auto``.
 
     Raises:
         ModelError: The file holds no network.
     """
 
     def __init__(self, path: Path, workers: int, precision: Precision = "auto") -> None:
-        os.environ.setdefault("OPENVINO_TELEMETRY_DISABLE", "1")
-        import openvino as ov
-
+        ov = import_openvino()
         # OpenVINO 2026.4 fills its table of numpy types on first use, behind a C++ guard that it holds while it lets
         # go of the GIL: two threads that infer for the first time would wait for each other for ever.
         ov.Type.u8.to_dtype()
         core = ov.Core()
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.name = f"openvino-{'bf16' if precision == 'auto' and has_bf16 else precision.replace('auto', 'f32')}"
+        hint = "bf16" if has_bf16 and precision != "f32" else "f32"
+        self.name = f"openvino-{'int8' if precision == 'int8' else hint}"
         settings = {
             "INFERENCE_NUM_THREADS": str(workers),
             "NUM_STREAMS": str(workers),
-            # What an int8 network does not compute in int8 it computes in f32.
-            "INFERENCE_PRECISION_HINT": "bf16" if self.name == "openvino-bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": hint,
         }
         try:
             self._model = core.compile_model(core.read_model(path), "CPU", settings)

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from nightglass.collections import DetectorOptions
+from nightglass.collections import DetectorOptions, Device, Precision
 from nightglass.detector.backends import Backend, Embedded, open_backend
 from nightglass.detector.calibration import Calibration
+from nightglass.detector.label_head import LabelHead, pool_features
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import project
 from nightglass.detector.patch_bank import PatchBank
@@ -45,23 +46,32 @@ class Reference:
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector as it was fitted; ``bank_images`` has ``path``, ``sha256`` and ``thumbnail`` per bank row."""
+    """A detector as it was fitted; ``bank_images`` has ``path``, ``sha256`` and ``thumbnail`` per bank row.
+
+    ``precision`` is what its network computes in on a CPU: the asked one, or ``auto`` where int8 was not kept.
+    """
 
     options: DetectorOptions
+    precision: Precision
     standardization: Standardization
     bank: MemoryBank
     calibration: Calibration
     patch_bank: PatchBank
+    label_head: LabelHead | None
     reference: Reference
     bank_images: pa.Table
     data_version: str
     fingerprint: str
     network_path: Path
 
-    def open_backend(self, workers: int) -> Backend:
-        """Load the network for ``workers`` threads."""
+    def open_backend(self, workers: int, device: Device = "auto") -> Backend:
+        """Load the network for ``workers`` threads.
+
+        Raises:
+            ModelError: The network cannot be loaded, or ``device`` is CUDA and there is none.
+        """
         faiss.omp_set_num_threads(1)  # the workers are the parallelism
-        return open_backend(self.network_path, self.options.backbone, workers, self.options.precision)
+        return open_backend(self.network_path, self.options.backbone, workers, self.precision, device)
 
     @cached_property
     def bank_paths(self) -> list[str]:
@@ -75,5 +85,8 @@ class Detector:
         distances, rows = self.bank.search(standardized, self.options.num_neighbors)
         patch_distances = self.patch_bank.image_distances(embedded.patches)
         image_score = self.calibration.score(distances.mean(axis=1), patch_distances)
+        if self.label_head:
+            features = pool_features(embedded.embedding, embedded.patches)
+            image_score = image_score + self.label_head.score(features, image_score)
         is_anomalous = image_score >= self.calibration.image_threshold
         return Scores(image_score, is_anomalous, rows, distances, project(standardized))

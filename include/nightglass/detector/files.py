@@ -13,15 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.numpy import load_file, save_file
 
 from nightglass import __version__
-from nightglass.collections import DetectorOptions
+from nightglass.collections import DetectorOptions, Precision
 from nightglass.detector.calibration import Calibration
 from nightglass.detector.detector import Detector, Reference
+from nightglass.detector.label_head import LabelHead
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
 from nightglass.errors import ModelError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DESCRIPTION = "detector.json"
 NETWORK = "network.xml"
 _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
@@ -30,21 +31,28 @@ _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
     "arrays.safetensors",
     "bank_images.parquet",
 )
+_HEAD = "label_head."
 # Derived from the weights, and its layer names differ from run to run: not part of the detector's identity.
 _DERIVED = {NETWORK, "network.bin"}
 _FILES = {*_DERIVED, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
 
 
 class Description(BaseModel):
-    """The content of ``detector.json``; without any time, so that the same fit gives the same file."""
+    """The content of ``detector.json``; without any time, so that the same fit gives the same file.
+
+    ``precision`` is the network's own, where ``options`` have the one that was asked for; ``labelled_defects`` is how
+    many the label head learned from.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format_version: int = FORMAT_VERSION
     nightglass_version: str = __version__
     options: DetectorOptions
+    precision: Precision
     calibration: Calibration
     usual_patch_distance: float
+    labelled_defects: int
     reference_statistics: dict[str, ReferenceStatistic]
     data_version: str
     num_bank_images: int
@@ -71,12 +79,16 @@ def save_detector_files(detector: Detector, folder: Path) -> Description:
         "patch_std": detector.patch_bank.standardization.std,
         "reference_embeddings": detector.reference.embeddings,
     }
+    if detector.label_head:
+        arrays |= {f"{_HEAD}{name}": values for name, values in detector.label_head.arrays().items()}
     save_file({name: np.ascontiguousarray(values) for name, values in arrays.items()}, folder / _ARRAYS)
     pq.write_table(detector.bank_images, folder / _BANK_IMAGES, compression="zstd")
     description = Description(
         options=detector.options,
+        precision=detector.precision,
         calibration=detector.calibration,
         usual_patch_distance=detector.patch_bank.usual_distance,
+        labelled_defects=detector.label_head.num_defects if detector.label_head else 0,
         reference_statistics=detector.reference.statistics,
         data_version=detector.data_version,
         num_bank_images=len(detector.bank),
@@ -129,9 +141,11 @@ def load_detector(folder: Path) -> Detector:
         if _sha256(path) != expected:
             raise ModelError(f"{path}: expected the content that was fitted, got another sha256; copy it again")
     arrays = load_file(folder / _ARRAYS)
+    head = {name.removeprefix(_HEAD): values for name, values in arrays.items() if name.startswith(_HEAD)}
     bank_images: pa.Table = pq.read_table(folder / _BANK_IMAGES)
     return Detector(
         options=description.options,
+        precision=description.precision,
         standardization=Standardization(arrays["mean"], arrays["std"]),
         bank=MemoryBank.load(folder / _BANK, arrays["spread"]),
         calibration=description.calibration,
@@ -141,6 +155,7 @@ def load_detector(folder: Path) -> Detector:
             arrays["patch_spread"],
             description.usual_patch_distance,
         ),
+        label_head=LabelHead.from_arrays(head) if head else None,
         reference=Reference(description.reference_statistics, arrays["reference_embeddings"]),
         bank_images=bank_images,
         data_version=description.data_version,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nightglass.collections import Backbone
 from nightglass.detector.backbone import load_backbone
+from nightglass.detector.silent_openvino import import_openvino
 from nightglass.errors import InputError
 
 OUTPUTS = ("embedding", "patches")
@@ -48,8 +49,7 @@ class EmbeddingNetwork(nn.Module):
 
 def export_openvino(network: EmbeddingNetwork, image_size: int, path: Path) -> None:
     """Write the network as OpenVINO files ``path`` (.xml) and its .bin, for any batch size, in full precision."""
-    import openvino as ov
-
+    ov = import_openvino()
     example = torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8)
     with torch.inference_mode():
         model = ov.convert_model(network, example_input=example, input=[-1, image_size, image_size, 3])

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +12,56 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from nightglass.collections import Collection
-from nightglass.detector.backends import open_backend
-from nightglass.detector.calibration import calibrate
+from nightglass.collections import Backbone, Collection, Precision
+from nightglass.detector.backends import WEIGHTS_NAME, open_backend
+from nightglass.detector.calibration import calibrate, conformal_threshold
 from nightglass.detector.detector import Detector, Reference
 from nightglass.detector.files import NETWORK, Description, save_detector_files
+from nightglass.detector.label_head_fit import HeadImages, fit_label_head
 from nightglass.detector.memory_bank import MemoryBank, Standardization
-from nightglass.detector.night_space import project
+from nightglass.detector.night_space import DIMENSIONS, project
 from nightglass.detector.patch_bank import PatchSample, build_patch_bank
 from nightglass.detector.reference import reference_statistics
-from nightglass.engine.pipeline import EmbeddedBatch, Pipeline
+from nightglass.engine.pipeline import Pipeline
+from nightglass.engine.precision import choose_precision
 from nightglass.engine.stage_times import StageTimes
-from nightglass.engine.top_anomalies import make_thumbnail
+from nightglass.engine.training import (
+    MIN_GOOD_IMAGES,
+    GoodImages,
+    LabelledImages,
+    TrainingImages,
+    choose_rows,
+    collect_good,
+    collect_labelled,
+)
 from nightglass.errors import AccessDeniedError, InputError, ModelError, NightglassError
 from nightglass.images.manifest import Manifest
-from nightglass.images.reading import ImageRow
 from nightglass.images.statistics import STATISTICS
 from nightglass.storage import Folder
 
-Floats = NDArray[np.float32]
-MIN_GOOD_IMAGES = 10
-_CALIBRATION_IMAGES = 2000
-_PLACES_LOOKED_AT = 20_000  # that the bank's places are chosen from
+Doubles = NDArray[np.float64]
 _REFERENCE_EMBEDDINGS = 2000
-_THUMBNAIL_SIDE = 128
 _LITTLE_SPACE = 64 * 1024 * 1024
-
-
-@dataclass
-class _Collected:
-    """What one pass over the good images leaves."""
-
-    rows: list[ImageRow] = field(default_factory=list)
-    embeddings: list[Floats] = field(default_factory=list)
-    statistics: list[Floats] = field(default_factory=list)
-    places: list[Floats] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)
-    held_out: dict[int, NDArray[np.float16]] = field(default_factory=dict)
-    thumbnails: list[bytes] = field(default_factory=list)
-    quarantined: int = 0
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted detector, its description, and what it was fitted on."""
+    """A fitted detector, its description, and what it was fitted on.
+
+    ``int8_agreement`` is the rank correlation of image scores by which int8 was kept or refused; None where it was not
+    tried.
+    """
 
     description: Description
     images: int
     quarantined: int
+    int8_agreement: float | None
 
 
 def fit_detector(
     images: Folder,
     manifest: Manifest,
-    rows: list[ImageRow],
+    training: TrainingImages,
     collection: Collection,
     out: Path,
     *,
@@ -73,12 +69,12 @@ def fit_detector(
     times: StageTimes,
     progress: Callable[[int], None] | None = None,
 ) -> Fitted:
-    """Fit a detector on ``rows`` and write it to the folder ``out``, whole or not at all.
+    """Fit a detector on ``training`` and write it to the folder ``out``, whole or not at all.
 
     Args:
         images: The folder of the images.
         manifest: Its manifest, for sizes and the data version.
-        rows: The good images among them; contents that occur twice count once.
+        training: The good images among them, and those that an analyst labelled.
         collection: Its detector and reading options.
         out: Where the detector goes; must not exist, or be an older detector.
         workers: Threads.
@@ -91,77 +87,47 @@ def fit_detector(
     """
     out = out.resolve()
     options = collection.detector
-    unique = list({row.sha256: row for row in reversed(rows)}.values())[::-1]
-    if len(unique) < MIN_GOOD_IMAGES:
-        raise ModelError(f"fit: expected at least {MIN_GOOD_IMAGES} different good images, got {len(unique)}")
+    if len(training.good) < MIN_GOOD_IMAGES:
+        raise ModelError(f"fit: expected at least {MIN_GOOD_IMAGES} different good images, got {len(training.good)}")
     with _replacing(out) as folder:
-        import safetensors.torch
-
-        from nightglass.detector.network import EmbeddingNetwork, export_openvino
-
         with times.measure("export"):
-            network = EmbeddingNetwork(options.backbone)
-            export_openvino(network, options.backbone.image_size, folder / NETWORK)
-            safetensors.torch.save_file(network.backbone.state_dict(), folder / "backbone.safetensors")
-            del network
-        backend = open_backend(folder / NETWORK, options.backbone, workers, options.precision)
+            _export_network(options.backbone, folder)
+        with times.measure("quantize"):
+            chosen = choose_precision(folder / NETWORK, images, training.good, collection, workers)
+        backend = open_backend(folder / NETWORK, options.backbone, workers, chosen.precision, collection.scoring.device)
         size = options.backbone.image_size
         with Pipeline(images, backend, size, collection.scoring, workers=workers, times=times) as pipeline:
-            found = _collect(pipeline, unique, manifest, collection, progress)
-        with times.measure("build"):
-            detector = _build(found, manifest, collection, folder / NETWORK)
-            description = save_detector_files(detector, folder)
-    return Fitted(description, len(found.rows), found.quarantined)
+            found = collect_good(pipeline, training, manifest, collection, progress)
+            with times.measure("build"):
+                detector, scores = _build(found, manifest, collection, folder / NETWORK, chosen.precision)
+            learned = collect_labelled(pipeline, training.defects, detector, progress)
+            # Within the pipeline BLAS has one thread; with several, the last bits of an inverse depend on their number.
+            with times.measure("build"):
+                detector, scores = _learn_labels(detector, scores, found, learned, training.called_normal)
+                detector = replace(detector, reference=_measure_reference(detector, scores, found, collection))
+                description = save_detector_files(detector, folder)
+    quarantined = found.quarantined + learned.quarantined
+    return Fitted(description, len(found.rows), quarantined, chosen.int8_agreement)
 
 
-def _collect(
-    pipeline: Pipeline,
-    rows: list[ImageRow],
-    manifest: Manifest,
-    collection: Collection,
-    progress: Callable[[int], None] | None,
-) -> _Collected:
-    options = collection.detector
-    found = _Collected()
-    sizes = {row["path"]: row for row in manifest.table.select(["path", "width", "height"]).to_pylist()}
-    random = np.random.default_rng(options.seed)
-    needed = [rows[i] for i in _choose(random, len(rows), options.max_bank_images)]
-    calibrating = {needed[i].path for i in _choose(random, len(needed), _CALIBRATION_IMAGES)}
-    places_per_image = -(-max(_PLACES_LOOKED_AT, options.patch_bank_size) // len(needed))
-    for batch in pipeline.embed(needed):
-        found.quarantined += len(batch.quarantined)
-        for i, row in enumerate(batch.rows):
-            patches = batch.embedded.patches[i]
-            number = len(found.rows)
-            if row.path in calibrating:
-                found.held_out[number] = patches.astype(np.float16)
-            places = patches.reshape(len(patches), -1)
-            kept = random.permutation(places.shape[1])[:places_per_image]
-            found.places.append(np.ascontiguousarray(places[:, kept].T))
-            found.owners.extend([number] * len(kept))
-            _keep_image(found, batch, i, (sizes[row.path]["width"], sizes[row.path]["height"]))
-        if progress:
-            progress(len(batch.rows) + len(batch.quarantined))
-    if len(found.rows) < MIN_GOOD_IMAGES:
-        raise ModelError(
-            f"fit: expected at least {MIN_GOOD_IMAGES} good images that can be decoded, got {len(found.rows)}"
-        )
-    return found
+def _export_network(backbone: Backbone, folder: Path) -> None:
+    import safetensors.torch
+
+    from nightglass.detector.network import EmbeddingNetwork, export_openvino
+
+    network = EmbeddingNetwork(backbone)
+    export_openvino(network, backbone.image_size, folder / NETWORK)
+    safetensors.torch.save_file(network.backbone.state_dict(), folder / WEIGHTS_NAME)
 
 
-def _keep_image(found: _Collected, batch: EmbeddedBatch, number: int, size: tuple[int, int]) -> None:
-    found.rows.append(batch.rows[number])
-    found.embeddings.append(batch.embedded.embedding[number].copy())
-    found.statistics.append(batch.statistics[number].copy())
-    found.thumbnails.append(make_thumbnail(batch.pixels[number], *size, _THUMBNAIL_SIDE))
-
-
-def _build(found: _Collected, manifest: Manifest, collection: Collection, network_path: Path) -> Detector:
+def _build(
+    found: GoodImages, manifest: Manifest, collection: Collection, network_path: Path, precision: Precision
+) -> tuple[Detector, Doubles]:
+    """Return a detector that knows good images only, without a reference, and the held-out images' scores."""
     options = collection.detector
     embeddings = np.stack(found.embeddings)
     standardization = Standardization.of(embeddings)
-    standardized = standardization.apply(embeddings)
-    bank = MemoryBank.build(standardized)
+    bank = MemoryBank.build(standardization.apply(embeddings))
     patch_bank, patch_distances = build_patch_bank(
         PatchSample(np.concatenate(found.places), np.array(found.owners)),
         options.patch_bank_size,
@@ -170,21 +136,17 @@ def _build(found: _Collected, manifest: Manifest, collection: Collection, networ
         options.seed,
     )
     image_distances = bank.search_others(options.num_neighbors).mean(axis=1)[list(found.held_out)]
-    calibration = calibrate(image_distances, patch_distances, options.false_alarm_rate)
-    statistics = np.stack(found.statistics)
-    values: dict[str, NDArray[np.floating[Any]]] = {name: statistics[:, i] for i, name in enumerate(STATISTICS)}
-    values["image_score"] = calibration.score(image_distances, patch_distances)
-    sample = _choose(np.random.default_rng(options.seed), len(embeddings), _REFERENCE_EMBEDDINGS)
-    return Detector(
+    drawn = np.array(found.is_drawn)
+    calibration = calibrate(image_distances[drawn], patch_distances[drawn], options.false_alarm_rate)
+    detector = Detector(
         options=options,
+        precision=precision,
         standardization=standardization,
         bank=bank,
         calibration=calibration,
         patch_bank=patch_bank,
-        reference=Reference(
-            reference_statistics(values, collection.drift.bins),
-            project(standardized[sample]),
-        ),
+        label_head=None,
+        reference=Reference({}, np.empty((0, DIMENSIONS), np.float32)),
         bank_images=pa.table(
             {
                 "path": [row.path for row in found.rows],
@@ -196,11 +158,33 @@ def _build(found: _Collected, manifest: Manifest, collection: Collection, networ
         fingerprint="",
         network_path=network_path,
     )
+    return detector, calibration.score(image_distances, patch_distances)
 
 
-def _choose(random: np.random.Generator, total: int, count: int) -> list[int]:
-    """Return ``count`` of ``total`` row numbers, in order; all of them when there are fewer."""
-    return sorted(random.permutation(total)[:count].tolist())
+def _learn_labels(
+    detector: Detector, scores: Doubles, found: GoodImages, learned: LabelledImages, called_normal: frozenset[str]
+) -> tuple[Detector, Doubles]:
+    """Add what the labels say, and set the threshold anew on the held-out images' scores, which are returned."""
+    held_out = list(found.held_out)
+    normal = HeadImages(np.stack([found.features[i] for i in held_out]), scores)
+    is_verdict = np.array([found.rows[i].sha256 in called_normal for i in held_out])
+    fitted = fit_label_head(normal, learned.as_head_images(normal), is_verdict, detector.options.seed)
+    if fitted is None:
+        return detector, scores
+    scores = scores + fitted.held_out
+    threshold = conformal_threshold(scores[np.array(found.is_drawn)], detector.options.false_alarm_rate)
+    calibration = detector.calibration.model_copy(update={"image_threshold": threshold})
+    return replace(detector, label_head=fitted.head, calibration=calibration), scores
+
+
+def _measure_reference(detector: Detector, scores: Doubles, found: GoodImages, collection: Collection) -> Reference:
+    statistics = np.stack(found.statistics)
+    values: dict[str, NDArray[np.floating[Any]]] = {name: statistics[:, i] for i, name in enumerate(STATISTICS)}
+    values["image_score"] = scores[np.array(found.is_drawn)]
+    random = np.random.default_rng(collection.detector.seed)
+    sample = [found.embeddings[i] for i in choose_rows(random, len(found.embeddings), _REFERENCE_EMBEDDINGS)]
+    embeddings = project(detector.standardization.apply(np.stack(sample)))
+    return Reference(reference_statistics(values, collection.drift.bins), embeddings)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class ScoreJob:
     def backend(self) -> Backend:
         """The detector's network, loaded on first use."""
         with self.times.measure("load"):
-            return self.detector.open_backend(self.workers)
+            return self.detector.open_backend(self.workers, self.collection.scoring.device)
 
 
 def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:

@@ -45,22 +45,27 @@ def test_every_command_explains_itself(nightglass: Run, command: list[str]) -> N
 
 
 def test_two_fits_of_the_same_images_are_the_same_detector(
-    nightglass: Run, model: Path, good_images: Path, tmp_path: Path
+    nightglass: Run, model: Path, good_images: Path, unquantized: Path, tmp_path: Path
 ) -> None:
-    done = nightglass("fit", "--images", good_images, "--out", tmp_path / "again", "--json")
+    again = ("--out", tmp_path / "again", "--collection", unquantized, "--json")
+    done = nightglass("fit", "--images", good_images, *again)
     assert done.returncode == 0, done.stderr
     for name in ("bank.faiss", "patch_bank.faiss", "arrays.safetensors", "bank_images.parquet", "network.bin"):
         assert (tmp_path / "again" / name).read_bytes() == (model / name).read_bytes()
     assert json.loads(done.stdout)["fingerprint"]
 
 
-def test_labelled_defects_stay_out_of_the_bank(nightglass: Run, good_images: Path, tmp_path: Path) -> None:
+def test_labelled_defects_stay_out_of_the_bank(
+    nightglass: Run, good_images: Path, unquantized: Path, tmp_path: Path
+) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("path,label\ngood-00001.png,defect\ngood-00002.png,normal\n")
     out = tmp_path / "model"
-    done = nightglass("fit", "--images", good_images, "--out", out, "--labels", labels, "--json")
+    done = nightglass(
+        "fit", "--images", good_images, "--out", out, "--labels", labels, "--collection", unquantized, "--json"
+    )
     result = json.loads(done.stdout)
-    assert (result["fitted"], result["left_out_as_defect"]) == (39, 1)
+    assert (result["fitted"], result["labelled_defects"], result["labelled_normal"]) == (39, 1, 1)
 
 
 def test_evaluate_gives_figures_with_intervals(nightglass: Run, scored: Path, night: Path, tmp_path: Path) -> None:
