@@ -74,7 +74,7 @@ class Scoring(Section):
 
     top_k: int = Field(20, ge=1, le=1000)
     shard_size: int = Field(2_000, ge=1, description="images per mapped task; grows so that there are <= 256")
-    batch_size: int = Field(8, ge=1, le=512)
+    batch_size: int = Field(32, ge=1, le=512)
     device: Device = Field("auto", description="runs the network; auto: CUDA where torch finds it, but int8 on a CPU")
     max_pixels: int = Field(100_000_000, ge=1, description="larger images are quarantined, never decoded")
     max_file_bytes: int = Field(500_000_000, ge=1)

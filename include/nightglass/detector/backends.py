@@ -16,6 +16,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 #: Beside the network's files in a detector's folder: what torch rebuilds it from.
 WEIGHTS_NAME = "backbone.safetensors"
+_AT_ONCE = 8  # images; chosen by measurement
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # Linux; Windows' subsystem for Linux
 
 
@@ -79,6 +80,9 @@ def takes_cuda(device: Device) -> bool:
 class OpenVINOBackend:
     """The network on OpenVINO's CPU plugin, one stream and thread per worker.
 
+    It always computes eight images at once: a network of one fixed shape is a tenth faster than one of any, more images
+    at once leave the processor's caches, and an image's outputs cannot depend on the size of its batch.
+
     Args:
         path: The network's .xml file.
         workers: How many threads will call ``embed`` at once.
@@ -104,7 +108,11 @@ class OpenVINOBackend:
             "INFERENCE_PRECISION_HINT": hint,
         }
         try:
-            self._model = core.compile_model(core.read_model(path), "CPU", settings)
+            network = core.read_model(path)
+            shape = network.input(0).partial_shape
+            shape[0] = _AT_ONCE
+            network.reshape(shape)
+            self._model = core.compile_model(network, "CPU", settings)
         except RuntimeError as error:
             found = " ".join(str(error).split())[:200]
             raise ModelError(f"{path}: expected an OpenVINO network, got {found}") from error
@@ -113,9 +121,17 @@ class OpenVINOBackend:
 
     def embed(self, images: Images) -> Embedded:
         """Embed ``images (N, S, S, 3)`` uint8 RGB."""
-        results = self._request().infer([np.ascontiguousarray(images)], share_inputs=True)
-        embedding, patches = (np.array(results[name], dtype=np.float32) for name in ("embedding", "patches"))
-        return Embedded(embedding, patches)
+        request, names = self._request(), ("embedding", "patches")
+        outputs = [np.empty((len(images), *self._model.output(name).shape[1:]), np.float32) for name in names]
+        for start in range(0, len(images), _AT_ONCE):
+            part = np.ascontiguousarray(images[start : start + _AT_ONCE])
+            count = len(part)
+            if count < _AT_ONCE:
+                part = np.concatenate([part, np.zeros((_AT_ONCE - count, *part.shape[1:]), np.uint8)])
+            results = request.infer([part], share_inputs=True)
+            for name, output in zip(names, outputs, strict=True):
+                output[start : start + count] = results[name][:count]
+        return Embedded(*outputs)
 
     def _request(self) -> Any:  # noqa: ANN401  OpenVINO has no types
         if not hasattr(self._local, "request"):

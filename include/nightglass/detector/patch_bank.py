@@ -13,13 +13,13 @@ from nightglass.detector.memory_bank import Standardization, floor_spread
 
 Floats = NDArray[np.float32]
 _TOP_SHARE = 0.05  # of an image's places that make up its patch-level distance
-_SEARCHED_SHARE = 0.2  # of an image's places that are looked at closely for it
+_SEARCHED_SHARE = 0.15  # of an image's places that are looked at closely for it
 _DENSITY_POWER = 0.3  # of the spread; chosen with the other numbers here by measurement, docs/performance.md
 _CANDIDATES = 3
 _SPREAD_NEIGHBORS = 3
 _FEW_PLACES = 2000
 _PLACES_PER_LIST = 80
-_LISTS_SEARCHED = 4
+_LISTS_SEARCHED = 2
 _NOT_FOUND = 1e18
 
 
@@ -44,9 +44,9 @@ class PatchBank:
     spread: Floats
     usual_distance: float
 
-    def anomaly_map(self, patches: Floats) -> Floats:
-        """Return the map ``(h, w)`` of patches ``(C, h, w)``; 1 is as unusual as good images hardly ever get."""
-        return np.asarray(self.distances(patches[None])[0] / self.usual_distance)
+    def anomaly_maps(self, patches: Floats) -> Floats:
+        """Return maps ``(N, h, w)`` of patches ``(N, C, h, w)``; 1 is as unusual as good images hardly ever get."""
+        return np.asarray(self.distances(patches) / self.usual_distance)
 
     def distances(self, patches: Floats) -> Floats:
         """Return the distance ``(N, h, w)`` of every place of ``patches (N, C, h, w)`` to its nearest good place."""
@@ -75,7 +75,7 @@ class PatchBank:
         return self._scale(squared, rows)
 
     def _unusual_rows(self, patches: Floats) -> Floats:
-        """Return the fifth of each image's places ``(N, S, C)`` that is farthest from the centres of all lists.
+        """Return the 15 % of each image's places ``(N, S, C)`` that are farthest from the centres of all lists.
 
         The most unusual places are hardly ever among the others, and finding these costs a few distances a place.
         """

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from nightglass.collections import Scoring
-from nightglass.detector.backends import Backend, Embedded
+from nightglass.detector.backends import Backend
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import RankedImage
 from nightglass.images.decoding import decode_picture, decode_rgb, let_limits_decide
@@ -20,6 +20,7 @@ from nightglass.records import NeighborImage, TopAnomaly
 from nightglass.storage import Folder
 
 MAPS_FOLDER = "anomaly_maps"
+_BATCH = 8
 _SHOWN_SIDE = 768  # longest side of a stored picture, pixels
 _SMOOTHED_SIDE, _SMOOTHING = (
     224,
@@ -47,51 +48,74 @@ class AnomalyExplainer:
             workers: Threads; the backend was opened for as many.
         """
         let_limits_decide()
-        # Half of them wait for the disk at any time.
-        with ThreadPoolExecutor(2 * workers, thread_name_prefix="explain") as pool:
-            return list(pool.map(lambda at: self._explain_one(at[0], at[1], rows[at[1].path]), enumerate(ranked, 1)))
+        numbered = list(enumerate(ranked, 1))
+        # Half of the threads wait for the disk at any time.
+        threads = 2 * workers
+        size = max(1, min(_BATCH, -(-len(ranked) // threads)))
+        batches = [numbered[start : start + size] for start in range(0, len(numbered), size)]
+        with ThreadPoolExecutor(threads, thread_name_prefix="explain") as pool:
+            explained = pool.map(lambda batch: self._explain(batch, rows), batches)
+            return [image for batch in explained for image in batch]
 
-    def _explain_one(self, rank: int, image: RankedImage, row: ImageRow) -> TopAnomaly:
-        stem = f"{MAPS_FOLDER}/{rank:04d}"
-        try:
-            neighbors = self._write_pictures(row, stem)
-        except QuarantinedError:
-            # Gone or changed since it was scored: its score stands, and the report shows an empty frame.
-            neighbors = []
-        return TopAnomaly(
-            rank=rank,
-            path=image.path,
-            sha256=image.sha256,
-            image_score=image.image_score,
-            is_anomalous=image.is_anomalous,
-            image=f"{stem}.image.jpg",
-            anomaly_map=f"{stem}.map.png",
-            neighbors=neighbors,
-        )
+    def _explain(self, batch: list[tuple[int, RankedImage]], rows: dict[str, ImageRow]) -> list[TopAnomaly]:
+        seen = {rank: found for rank, image in batch if (found := self._decode(rows[image.path])) is not None}
+        neighbors: dict[int, list[NeighborImage]] = {}
+        if seen:
+            embedded = self.backend.embed(np.stack([pixels for _, pixels in seen.values()]))
+            scores = self.detector.score(embedded)
+            maps = self.detector.patch_bank.anomaly_maps(embedded.patches)
+            for at, (rank, (shown, _)) in enumerate(seen.items()):
+                self._write_pictures(_stem(rank), shown, maps[at])
+                neighbors[rank] = self._write_neighbors(
+                    _stem(rank), scores.nearest_rows[at], scores.nearest_distances[at]
+                )
+        return [
+            TopAnomaly(
+                rank=rank,
+                path=image.path,
+                sha256=image.sha256,
+                image_score=image.image_score,
+                is_anomalous=image.is_anomalous,
+                image=f"{_stem(rank)}.image.jpg",
+                anomaly_map=f"{_stem(rank)}.map.png",
+                neighbors=neighbors.get(rank, []),
+            )
+            for rank, image in batch
+        ]
 
-    def _write_pictures(self, row: ImageRow, stem: str) -> list[NeighborImage]:
-        data = read_image(self.images, row.name_on_disk, self.options.max_file_bytes)
-        check_unchanged(data, row)
+    def _decode(self, row: ImageRow) -> tuple[Image.Image, NDArray[np.uint8]] | None:
+        """Return the picture to show and the network's pixels.
+
+        None for an image that is gone or changed since it was scored: its score stands, and the report shows an empty
+        frame.
+        """
         limits = limits_of(self.options)
-        shown = decode_picture(data, row.name_on_disk, limits, _SHOWN_SIDE)
-        pixels = decode_rgb(data, row.name_on_disk, limits, self.detector.options.backbone.image_size)
-        embedded = self.backend.embed(pixels[None])
-        anomaly_map = upsample_map(self.detector.patch_bank.anomaly_map(embedded.patches[0]), shown.size)
-        self.out.write_bytes(f"{stem}.image.jpg", _encode(shown, "JPEG"))
-        grey = np.clip(anomaly_map * _MAP_UNIT, 0, 255).astype(np.uint8)
-        self.out.write_bytes(f"{stem}.map.png", _encode(Image.fromarray(grey), "PNG"))
-        return self._write_neighbors(embedded, stem)
+        try:
+            data = read_image(self.images, row.name_on_disk, self.options.max_file_bytes)
+            check_unchanged(data, row)
+            shown = decode_picture(data, row.name_on_disk, limits, _SHOWN_SIDE)
+            return shown, decode_rgb(data, row.name_on_disk, limits, self.detector.options.backbone.image_size)
+        except QuarantinedError:
+            return None
 
-    def _write_neighbors(self, embedded: Embedded, stem: str) -> list[NeighborImage]:
-        scores = self.detector.score(embedded)
+    def _write_pictures(self, stem: str, shown: Image.Image, anomaly_map: NDArray[np.float32]) -> None:
+        self.out.write_bytes(f"{stem}.image.jpg", _encode(shown, "JPEG"))
+        grey = np.clip(upsample_map(anomaly_map, shown.size) * _MAP_UNIT, 0, 255).astype(np.uint8)
+        self.out.write_bytes(f"{stem}.map.png", _encode(Image.fromarray(grey), "PNG"))
+
+    def _write_neighbors(
+        self, stem: str, bank_rows: NDArray[np.int64], distances: NDArray[np.float32]
+    ) -> list[NeighborImage]:
         neighbors = []
-        near = zip(scores.nearest_rows[0].tolist(), scores.nearest_distances[0].tolist(), strict=True)
-        for number, (bank_row, distance) in enumerate(near, start=1):
+        for number, (row, distance) in enumerate(zip(bank_rows.tolist(), distances.tolist(), strict=True), start=1):
             name = f"{stem}.neighbor-{number}.jpg"
-            self.out.write_bytes(name, self.detector.bank_images["thumbnail"][bank_row].as_py())
-            path = self.detector.bank_paths[bank_row]
-            neighbors.append(NeighborImage(path=path, distance=distance, thumbnail=name))
+            self.out.write_bytes(name, self.detector.bank_images["thumbnail"][row].as_py())
+            neighbors.append(NeighborImage(path=self.detector.bank_paths[row], distance=distance, thumbnail=name))
         return neighbors
+
+
+def _stem(rank: int) -> str:
+    return f"{MAPS_FOLDER}/{rank:04d}"
 
 
 def upsample_map(anomaly_map: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def test_a_map_is_above_one_where_the_odd_place_is_and_hardly_anywhere_else() ->
     bank, _ = _fit(_images(40, 0), 3000)
     image = _images(1, 2)[0]
     image[:, 3, 7] += 6
-    found = bank.anomaly_map(image)
+    (found,) = bank.anomaly_maps(image[None])
     assert found.shape == (10, 10)
     assert np.unravel_index(found.argmax(), found.shape) == (3, 7)
     assert found[3, 7] > 1
@@ -43,13 +43,13 @@ def test_the_patch_level_distance_is_the_mean_of_the_most_unusual_twentieth() ->
 
 
 @pytest.mark.parametrize("size", [1000, 3000])
-def test_looking_closely_at_a_fifth_of_the_places_finds_the_most_unusual(size: int) -> None:
+def test_looking_closely_at_few_of_the_places_finds_the_most_unusual(size: int) -> None:
     bank, _ = _fit(_images(40, 0), size)
     new = _images(20, 7)
     new[:, :, 4, 4:6] += np.linspace(1, 5, 20, dtype=np.float32)[:, None, None]
     every = mean_of_largest(bank.distances(new).reshape(20, 100), 100)
     np.testing.assert_allclose(bank.image_distances(new), every, rtol=0.05)
-    np.testing.assert_allclose(bank.image_distances(new)[10:], every[10:], rtol=0.01)
+    np.testing.assert_allclose(bank.image_distances(new)[10:], every[10:], rtol=0.02)
 
 
 def test_the_same_places_give_the_same_bank() -> None:
