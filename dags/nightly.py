@@ -86,7 +86,7 @@ def validate_images(plan: dict[str, Any]) -> list[int]:
 
 
 @task(execution_timeout=timedelta(hours=3), map_index_template="{{ shard_of_shards }}")
-def score_shard(plan: dict[str, Any], shard: int) -> dict[str, int | float]:
+def score_shard(plan: dict[str, Any], shard: int) -> dict[str, int | float | str | None]:
     """Score one shard of the night with the champion; a shard that died half-way goes on where it was."""
     from nightglass.night.flow import NightPlan, score_night_shard
 

@@ -27,7 +27,7 @@ def fit(
     from nightglass.engine.fit import fit_detector
     from nightglass.engine.stage_times import StageTimes, count_workers
     from nightglass.engine.training import TrainingImages
-    from nightglass.images.labels import check_labels_match, read_labels
+    from nightglass.images.labels import count_unknown_labels, read_labels
     from nightglass.images.manifest import build_manifest
     from nightglass.models import register_fitted
     from nightglass.settings import read_settings
@@ -47,7 +47,7 @@ def fit(
                 progress=lambda done, total: bars("list", done, total),
             )
         readable = manifest.image_rows()
-        check_labels_match(known, manifest, labels)
+        labels_without_image = count_unknown_labels(known, manifest, labels)
         training = TrainingImages.sort(readable, known)
         total, done = len(training.good) + len(training.defects), 0
 
@@ -63,7 +63,9 @@ def fit(
         "images": len(manifest),
         "fitted": fitted.images,
         "labelled_defects": description.labelled_defects,
+        "labelled_defects_given": len(training.defects),
         "labelled_normal": len(training.called_normal),
+        "labels_without_image": labels_without_image,
         "quarantined": len(manifest) - len(readable) + fitted.quarantined,
         "image_threshold": description.calibration.image_threshold,
         "false_alarm_rate": description.calibration.false_alarm_rate,
@@ -88,8 +90,12 @@ def _tell(result: dict[str, Any]) -> str:
         f"image threshold {result['image_threshold']:.3f} for {rate} false alarms",
         f"detector: {result['out']}",
     ]
-    if result["labelled_defects"]:
-        lines.insert(1, f"learned from {result['labelled_defects']} labelled defects")
+    if result["labels_without_image"]:
+        lines.insert(1, f"{result['labels_without_image']} labels are of no image in the folder")
+    if given := result["labelled_defects_given"]:
+        told = f"learned from {given} labelled defects"
+        refused = f"{given} labelled defects refused: known images rank worse with what they say"
+        lines.insert(1, told if result["labelled_defects"] else refused)
     if result["precision"] == "auto" and (agreement := result["int8_agreement"]) is not None:
         lines.insert(1, f"int8 refused: it ranks images otherwise (rank correlation {agreement:.3f})")
     if result["version"]:

@@ -13,7 +13,7 @@ from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.patch_bank import PatchSample, build_patch_bank
 
 #: Least rank correlation of image scores, chosen by measurement: docs/adr/0008-int8-by-default.md.
-MIN_AGREEMENT = 0.994
+MIN_AGREEMENT = 0.99
 #: Good images that the check looks at.
 CHECKED_IMAGES = 200
 _DEFECTS = 100

@@ -32,7 +32,8 @@ _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
     "bank_images.parquet",
 )
 _HEAD = "label_head."
-# Derived from the weights, and its layer names differ from run to run: not part of the detector's identity.
+# Made from the weights (and, for int8, the training images), and its layer names differ from run to run: not part of
+# the detector's identity.
 _DERIVED = {NETWORK, "network.bin"}
 _FILES = {*_DERIVED, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
 

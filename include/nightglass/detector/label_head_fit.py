@@ -53,7 +53,7 @@ class FittedHead:
 
 
 def fit_label_head(normal: HeadImages, defect: HeadImages, is_verdict: Bools, seed: int) -> FittedHead | None:
-    """Fit a head, or return None when no image is labelled a defect: there is nothing to tell apart then.
+    """Fit a head, or return None: nothing is labelled a defect, or leave-one-out ranks worse with what is.
 
     Args:
         normal: Good images, among them those that an analyst called normal.
@@ -74,6 +74,8 @@ def fit_label_head(normal: HeadImages, defect: HeadImages, is_verdict: Bools, se
     center, spread = float(held_out[~is_defect].mean()), float(held_out[~is_defect].std()) + _LEAST_SPREAD
     standardized = (held_out - center) / spread
     weight = _weigh(len(defect.scores), standardized, scores, is_defect)
+    if not weight:
+        return None
     head = LabelHead(
         standardization=standardization,
         support=np.ascontiguousarray(support.T),

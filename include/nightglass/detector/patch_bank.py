@@ -64,15 +64,12 @@ class PatchBank:
     def held_out_distances(self, patches: Floats, bank_owners: NDArray[np.int64], owner: int) -> Floats:
         """Return the distances ``(S,)`` of the unusual places ``(C, h, w)`` of image ``owner`` to the other images'."""
         own = int((bank_owners == owner).sum())
-        # Its own places crowd the lists around it: that many more are searched.
-        params: Any = None
-        if lists := getattr(self.index, "nlist", 0):
-            params = faiss.SearchParametersIVF()
-            params.nprobe = min(lists, _LISTS_SEARCHED + own)
         candidates = min(own + _CANDIDATES, self.index.ntotal)
-        squared, rows = self.index.search(self._unusual_rows(patches[None])[0], candidates, params=params)
-        squared = np.where(bank_owners[rows] == owner, np.inf, squared)
-        return self._scale(squared, rows)
+        squared, rows = self.index.search(self._unusual_rows(patches[None])[0], candidates)
+        # From here on as for a new image: as many lists, as many candidates, or held-out images would look too usual.
+        squared = np.where((bank_owners[rows] == owner) | (rows < 0), np.inf, squared)
+        nearest = np.argsort(squared, axis=1, kind="stable")[:, :_CANDIDATES]
+        return self._scale(np.take_along_axis(squared, nearest, 1), np.take_along_axis(rows, nearest, 1))
 
     def _unusual_rows(self, patches: Floats) -> Floats:
         """Return the 15 % of each image's places ``(N, S, C)`` that are farthest from the centres of all lists.

@@ -1,18 +1,19 @@
 """The second pass over the top-k: pictures, anomaly maps and nearest good neighbours."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from threadpoolctl import threadpool_limits
 
 from nightglass.collections import Scoring
 from nightglass.detector.backends import Backend
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import RankedImage
+from nightglass.engine.threads import start_workers
 from nightglass.images.decoding import decode_picture, decode_rgb, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
@@ -45,7 +46,7 @@ class AnomalyExplainer:
         Args:
             ranked: The images.
             rows: The manifest's row of each ranked path.
-            workers: Threads; the backend was opened for as many.
+            workers: Threads that the backend was opened for.
         """
         let_limits_decide()
         numbered = list(enumerate(ranked, 1))
@@ -53,7 +54,7 @@ class AnomalyExplainer:
         threads = 2 * workers
         size = max(1, min(_BATCH, -(-len(ranked) // threads)))
         batches = [numbered[start : start + size] for start in range(0, len(numbered), size)]
-        with ThreadPoolExecutor(threads, thread_name_prefix="explain") as pool:
+        with threadpool_limits(1, "blas"), start_workers(threads, "explain") as pool:
             explained = pool.map(lambda batch: self._explain(batch, rows), batches)
             return [image for batch in explained for image in batch]
 

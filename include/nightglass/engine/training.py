@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nightglass.collections import Collection
@@ -104,16 +106,19 @@ def collect_good(
     collection: Collection,
     progress: Progress | None = None,
 ) -> GoodImages:
-    """Embed the good images, at most as many as the memory bank holds.
+    """Embed the good images, at most as many as the memory bank holds; those that an analyst called normal come first.
 
     Raises:
         ModelError: Too few of them can be decoded.
     """
     options = collection.detector
     found = GoodImages()
-    sizes = {row["path"]: row for row in manifest.table.select(["path", "width", "height"]).to_pylist()}
     random = np.random.default_rng(options.seed)
-    needed = [training.good[i] for i in choose_rows(random, len(training.good), options.max_bank_images)]
+    needed = _choose_needed(training, options.max_bank_images, random)
+    listed = manifest.table.filter(
+        pc.is_in(manifest.table["path"], pa.array([row.path for row in needed], pa.string()))
+    )
+    sizes = {row["path"]: row for row in listed.select(["path", "width", "height"]).to_pylist()}
     drawn = {needed[i].path for i in choose_rows(random, len(needed), _CALIBRATION_IMAGES)}
     places_per_image = -(-max(_PLACES_LOOKED_AT, options.patch_bank_size) // len(needed))
     for batch in pipeline.embed(needed):
@@ -136,11 +141,18 @@ def collect_good(
             _keep_image(found, batch, i, (sizes[row.path]["width"], sizes[row.path]["height"]))
         if progress:
             progress(len(batch.rows) + len(batch.quarantined))
-    if len(found.rows) < MIN_GOOD_IMAGES:
+    if min(len(found.rows), sum(found.is_drawn)) < MIN_GOOD_IMAGES:
         raise ModelError(
-            f"fit: expected at least {MIN_GOOD_IMAGES} good images that can be decoded, got {len(found.rows)}"
+            f"fit: expected at least {MIN_GOOD_IMAGES} good images that can be decoded, got {sum(found.is_drawn)}"
         )
     return found
+
+
+def _choose_needed(training: TrainingImages, count: int, random: np.random.Generator) -> list[ImageRow]:
+    is_called = [row.sha256 in training.called_normal for row in training.good]
+    order = random.permutation(len(training.good))
+    order = order[np.argsort(~np.array(is_called)[order], kind="stable")]
+    return [training.good[i] for i in sorted(order[:count].tolist())]
 
 
 def collect_labelled(

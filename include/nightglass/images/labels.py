@@ -4,6 +4,9 @@ import csv
 from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest
 
@@ -26,7 +29,9 @@ def read_labels(path: Path) -> dict[str, Label]:
                 raise InputError(f"{path}: expected the header path,label, got {got[:100]}")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                name, label = row["path"].removeprefix("./"), _LABELS.get(row["label"])
+                name, label = (row["path"] or "").removeprefix("./"), _LABELS.get(row["label"])
+                if not name:
+                    raise InputError(f"{where}: expected a path and a label, got no path")
                 if label is None:
                     raise InputError(f"{where}: expected the label defect or normal, got {row['label']!r}")
                 if labels.setdefault(name, label) != label:
@@ -36,10 +41,17 @@ def read_labels(path: Path) -> dict[str, Label]:
     return labels
 
 
-def check_labels_match(labels: dict[str, Label], manifest: Manifest, source: Path | None) -> None:
-    """Raise InputError when there are labels and none is of an image of the manifest."""
-    if labels and not manifest.find_rows(list(labels)):
+def count_unknown_labels(labels: dict[str, Label], manifest: Manifest, source: Path | None) -> int:
+    """Return how many labels are of no image of the manifest.
+
+    Raises:
+        InputError: There are labels, and all of them are of no image.
+    """
+    known = pc.is_in(pa.array(list(labels), pa.string()), manifest.table["path"])
+    unknown = len(labels) - (pc.sum(known).as_py() or 0)
+    if labels and unknown == len(labels):
         example = next(iter(labels))
         raise InputError(
             f"{source}: expected paths relative to the folder of images, none matches, such as {example!r}"
         )
+    return unknown

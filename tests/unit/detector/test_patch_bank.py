@@ -25,6 +25,29 @@ def test_held_out_images_look_like_new_good_ones(size: int) -> None:
     assert np.mean(held_out) == pytest.approx(np.mean(new), rel=0.05)
 
 
+def _mixed_images(count: int, random: np.random.Generator) -> Floats:
+    """Places of three kinds that are more or less alike, as background, texture and border are."""
+    centers = np.random.default_rng(0).normal(size=(3, 16)) * 3
+    kinds = random.integers(0, 3, (count, 12, 12))
+    spread = np.array([0.2, 1.0, 2.0])[kinds][..., None]
+    offsets = random.normal(size=(count, 1, 1, 16)) * 0.3
+    places = centers[kinds] + offsets + spread * random.normal(size=(count, 12, 12, 16))
+    return places.transpose(0, 3, 1, 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [40, 300])
+def test_a_threshold_on_held_out_images_keeps_its_rate_on_new_ones(count: int) -> None:
+    random = np.random.default_rng(1)
+    images, new = _mixed_images(count, random), _mixed_images(600, random)
+    places = images.transpose(0, 2, 3, 1).reshape(-1, 16)
+    owners = np.repeat(np.arange(count), 144)
+    held_out = {number: image.astype(np.float16) for number, image in enumerate(images)}
+    bank, distances = build_patch_bank(PatchSample(places, owners), 10_000, held_out, 0.05, 0)
+    alarms = (bank.image_distances(new) > np.quantile(distances, 0.9)).mean()
+    # Of 600 images 0.1 comes with a deviation of 0.012, and the quantile of 40 with one of 0.05.
+    assert 0.02 < alarms < 0.2
+
+
 def test_a_map_is_above_one_where_the_odd_place_is_and_hardly_anywhere_else() -> None:
     bank, _ = _fit(_images(40, 0), 3000)
     image = _images(1, 2)[0]

@@ -121,3 +121,17 @@ def test_two_labels_for_one_picture_are_refused() -> None:
     rows = [row("a.png", "1"), row("copy-of-a.png", "1")]
     with pytest.raises(InputError, match=r"got defect for 'a.png' and normal for 'copy-of-a.png', which is the same"):
         TrainingImages.sort(rows, {"a.png": "defect", "copy-of-a.png": "normal"})
+
+
+def test_what_an_analyst_called_normal_is_always_looked_at(training: Path, tmp_path: Path) -> None:
+    images, manifest = list_folder(training)
+    rows = [row for row in manifest.image_rows() if row.path.startswith("good")]
+    labels: dict[str, Label] = {f"good-{seed:05d}.png": "normal" for seed in (3, 7)}
+    collection = unquantized()
+    few = collection.detector.model_copy(update={"max_bank_images": 12})
+    collection = collection.model_copy(update={"detector": few})
+    sorted_images = TrainingImages.sort(rows, labels)
+    fit_detector(images, manifest, sorted_images, collection, tmp_path / "few", workers=WORKERS, times=StageTimes())
+    detector = load_detector(tmp_path / "few")
+    assert len(detector.bank_paths) == 12
+    assert set(labels) <= set(detector.bank_paths)
