@@ -61,7 +61,7 @@ def show(results: dict[str, Any]) -> str:
 def _measure_once(
     folder: Path, train: list[Path], good: list[Path], bad: list[Path], collection: Path | None
 ) -> dict[str, float]:
-    model, out = bench_home() / "models/quality", bench_home() / "scores/quality"
+    model, out = bench_home() / "models/quality-folder", bench_home() / "scores/quality-folder"
     with TemporaryDirectory(dir=bench_home()) as place:
         link_into(Path(place) / "train", train)
         link_into(Path(place) / "test/good", good)
