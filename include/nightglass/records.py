@@ -52,7 +52,7 @@ class TopAnomaly(Record):
     """One of the night's highest image scores; files are relative to the score folder.
 
     ``anomaly_map`` is an 8-bit grey PNG, ``(H, W)`` of ``image``; 0 = like the good images, 128 = as far from
-    them as the most unusual place that a good image shows.
+    them as good images hardly ever get.
     """
 
     rank: int

@@ -32,7 +32,7 @@ _STOPS = (
     (190, (225, 29, 72, 180)),
     (255, (158, 10, 120, 215)),
 )
-_LIMIT_VALUE = 128  # the most unusual place that a good image shows; outlined in the overlay
+_LIMIT_VALUE = 128  # as unusual as good images hardly ever get; outlined in the overlay
 _OUTLINE = (255, 255, 255, 235)
 
 
