@@ -41,12 +41,12 @@ class Backend(Protocol):
 def open_backend(
     network_path: Path, backbone: Backbone, workers: int, precision: Precision = "auto", device: Device = "auto"
 ) -> Backend:
-    """Open the network of a detector's folder for ``workers`` threads.
+    """Open the network of a detector's folder for ``workers`` cores.
 
     Args:
         network_path: The network's .xml file, beside ``backbone.safetensors``.
         backbone: Which network it is.
-        workers: How many threads will call ``embed`` at once.
+        workers: How many cores to compute on; more threads than that may call ``embed`` at once.
         precision: Of OpenVINO's arithmetic, see `OpenVINOBackend`; torch on CUDA computes in bf16.
         device: ``auto`` takes a CUDA device where torch finds one, else the CPU; always the CPU for int8, as
             distances from embeddings of the quantised network to those of the other rank images worse than either.
@@ -85,7 +85,7 @@ class OpenVINOBackend:
 
     Args:
         path: The network's .xml file.
-        workers: How many threads will call ``embed`` at once.
+        workers: How many streams compute at once, a thread each; more callers wait for one.
         precision: ``auto`` is bf16 where the processor has it and f32 elsewhere; ``f32``; ``int8`` for a network
             that `quantize_network` wrote, whose other layers are computed as with ``auto``.
 

@@ -62,9 +62,12 @@ class Pipeline:
         self._options = options
         self._limits = limits_of(options)
         self._times = times
-        self._in_flight = workers + 1
+        # One thread more than cores: a caller sleeps while the network's own threads compute, and the third keeps the
+        # cores busy when others wait for the interpreter's lock. A second one more gains nothing.
+        threads = workers + 1
+        self._in_flight = threads + 1
         self._blas = threadpool_limits(1, "blas")
-        self._compute = start_workers(workers, "embed")
+        self._compute = start_workers(threads, "embed")
         self._readers = ThreadPoolExecutor(workers if folder.is_local else _REMOTE_READERS, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
@@ -84,7 +87,7 @@ class Pipeline:
     def embed(self, rows: Sequence[ImageRow], then: Callable[[EmbeddedBatch], Any] | None = None) -> Iterator[Any]:
         """Yield the batches of ``rows`` in order, or what ``then`` makes of each in the thread that embedded it.
 
-        At most ``workers + 1`` are held at a time.
+        At most ``workers + 3`` are held at a time, those being worked on and those whose files are read counted in.
         """
         pending: deque[Future[Any]] = deque()
         for batch in self._cut(rows):

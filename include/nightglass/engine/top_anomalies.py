@@ -136,5 +136,6 @@ def make_thumbnail(pixels: NDArray[np.uint8], width: int, height: int, side: int
 
 def _encode(image: Image.Image, image_format: str) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, image_format, **({"quality": 88} if image_format == "JPEG" else {}))
+    # A map is smooth: the fastest compression takes a quarter of the default's time for half as many bytes again.
+    image.save(buffer, image_format, **({"quality": 88} if image_format == "JPEG" else {"compress_level": 1}))
     return buffer.getvalue()
