@@ -162,6 +162,37 @@ class Folder:
             yield local
 
 
+@dataclass(frozen=True)
+class Folders:
+    """Several folders that are read as one: a name is the folder's number, a slash, and the name in that folder."""
+
+    folders: tuple[Folder, ...]
+
+    @property
+    def url(self) -> str:
+        """What messages call it."""
+        return f"{len(self.folders)} folders"
+
+    @property
+    def is_local(self) -> bool:
+        """True when all of them are on this machine's file system."""
+        return all(folder.is_local for folder in self.folders)
+
+    def path(self, name: str) -> str:
+        """Return the full path of ``name`` in its folder's file system."""
+        folder, inner = self._find(name)
+        return folder.path(inner)
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the whole content of ``name``."""
+        folder, inner = self._find(name)
+        return folder.read_bytes(inner)
+
+    def _find(self, name: str) -> tuple[Folder, str]:
+        number, _, inner = name.partition("/")
+        return self.folders[int(number)], inner
+
+
 def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Folder:
     """Open a local path, ``file://`` (percent-encoded) or ``s3://`` address; nothing is read yet.
 

@@ -27,6 +27,7 @@ def fit(
     from nightglass.engine.fit import fit_detector
     from nightglass.engine.stage_times import StageTimes, count_workers
     from nightglass.engine.training import TrainingImages
+    from nightglass.engine.training_record import record_training
     from nightglass.images.labels import count_unknown_labels, read_labels
     from nightglass.images.manifest import build_manifest
     from nightglass.models import register_fitted
@@ -56,7 +57,17 @@ def fit(
             done += number
             bars("fit", done, total)
 
-        fitted = fit_detector(folder, manifest, training, collection, out, workers=workers, times=times, progress=count)
+        fitted = fit_detector(
+            folder,
+            manifest,
+            training,
+            collection,
+            out,
+            record=record_training(folder, manifest, training),
+            workers=workers,
+            times=times,
+            progress=count,
+        )
         version = register_fitted(out, fitted, collection, read_settings()) if register else None
     description = fitted.description
     result = {

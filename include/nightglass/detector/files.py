@@ -22,9 +22,10 @@ from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
 from nightglass.errors import ModelError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DESCRIPTION = "detector.json"
 NETWORK = "network.xml"
+TRAINING = "training.parquet"
 _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES = (
     "bank.faiss",
     "patch_bank.faiss",
@@ -35,7 +36,9 @@ _HEAD = "label_head."
 # Made from the weights (and, for int8, the training images), and its layer names differ from run to run: not part of
 # the detector's identity.
 _DERIVED = {NETWORK, "network.bin"}
-_FILES = {*_DERIVED, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
+# Says where the training images lay, which decides no score.
+_NO_PART = {*_DERIVED, TRAINING}
+_FILES = {*_NO_PART, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
 
 
 class Description(BaseModel):
@@ -63,12 +66,12 @@ class Description(BaseModel):
     def fingerprint(self) -> str:
         """Sha256 of everything that decides the scores; equal detectors have equal ones."""
         content = self.model_dump(mode="json", exclude={"nightglass_version"})
-        content["files"] = {name: sha for name, sha in self.files.items() if name not in _DERIVED}
+        content["files"] = {name: sha for name, sha in self.files.items() if name not in _NO_PART}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def save_detector_files(detector: Detector, folder: Path) -> Description:
-    """Write ``detector`` into ``folder``, where the network's files already are, and describe it."""
+    """Write ``detector`` into ``folder``, where the network and the record of its training are, and describe it."""
     detector.bank.save(folder / _BANK)
     faiss.write_index(detector.patch_bank.index, str(folder / _PATCH_BANK))
     arrays = {

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nightglass.collections import Backbone, Collection, Precision
 from nightglass.detector.backends import WEIGHTS_NAME, open_backend
 from nightglass.detector.calibration import calibrate, conformal_threshold
 from nightglass.detector.detector import Detector, Reference
-from nightglass.detector.files import NETWORK, Description, save_detector_files
+from nightglass.detector.files import NETWORK, TRAINING, Description, save_detector_files
 from nightglass.detector.label_head_fit import HeadImages, fit_label_head
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import DIMENSIONS, project
@@ -37,7 +38,7 @@ from nightglass.engine.training import (
 from nightglass.errors import AccessDeniedError, InputError, ModelError, NightglassError
 from nightglass.images.manifest import Manifest
 from nightglass.images.statistics import STATISTICS
-from nightglass.storage import Folder
+from nightglass.storage import Folder, Folders
 
 Doubles = NDArray[np.float64]
 _REFERENCE_EMBEDDINGS = 2000
@@ -59,12 +60,13 @@ class Fitted:
 
 
 def fit_detector(
-    images: Folder,
+    images: Folder | Folders,
     manifest: Manifest,
     training: TrainingImages,
     collection: Collection,
     out: Path,
     *,
+    record: pa.Table,
     workers: int,
     times: StageTimes,
     progress: Callable[[int], None] | None = None,
@@ -72,11 +74,12 @@ def fit_detector(
     """Fit a detector on ``training`` and write it to the folder ``out``, whole or not at all.
 
     Args:
-        images: The folder of the images.
-        manifest: Its manifest, for sizes and the data version.
+        images: The folder or folders of the images.
+        manifest: Their manifest, for sizes and the data version.
         training: The good images among them, and those that an analyst labelled.
         collection: Its detector and reading options.
         out: Where the detector goes; must not exist, or be an older detector.
+        record: What is fitted on, see :mod:`nightglass.engine.training_record`; kept in the detector.
         workers: Threads.
         times: Where busy times are added.
         progress: Called with the number of images of every finished batch.
@@ -105,6 +108,7 @@ def fit_detector(
             with times.measure("build"):
                 detector, scores = _learn_labels(detector, scores, found, learned, training.called_normal)
                 detector = replace(detector, reference=_measure_reference(detector, scores, found, collection))
+                pq.write_table(record, folder / TRAINING, compression="zstd")
                 description = save_detector_files(detector, folder)
     quarantined = found.quarantined + learned.quarantined
     return Fitted(description, len(found.rows), quarantined, chosen.int8_agreement)

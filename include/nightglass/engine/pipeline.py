@@ -22,7 +22,7 @@ from nightglass.images.decoding import decode_pixels, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
 from nightglass.images.statistics import STATISTICS, measure_statistics
-from nightglass.storage import Folder
+from nightglass.storage import Folder, Folders
 
 _MAX_BATCH_BYTES = 64 * 1024 * 1024  # of encoded files, so that a batch of huge images stays small in memory
 _REMOTE_READERS = 16  # a remote store is waited for by many threads at once
@@ -47,7 +47,7 @@ class Pipeline:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: Folder | Folders,
         backend: Backend,
         image_size: int,
         options: Scoring,

@@ -13,7 +13,7 @@ from nightglass.detector.quantization import CALIBRATION_IMAGES, quantize_networ
 from nightglass.images.decoding import decode_rgb, let_limits_decide
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
-from nightglass.storage import Folder
+from nightglass.storage import Folder, Folders
 
 _LEAST_IMAGES = 10  # of which the check compares half with the other half
 
@@ -27,7 +27,7 @@ class ChosenPrecision:
 
 
 def choose_precision(
-    network: Path, images: Folder, rows: list[ImageRow], collection: Collection, workers: int
+    network: Path, images: Folder | Folders, rows: list[ImageRow], collection: Collection, workers: int
 ) -> ChosenPrecision:
     """Replace the files of ``network`` by a quantised network if the collection wants that and its ranking stays.
 
@@ -67,7 +67,7 @@ def choose_precision(
     return ChosenPrecision("int8" if is_kept else "auto", agreement)
 
 
-def _decode_some(images: Folder, rows: list[ImageRow], collection: Collection, workers: int) -> Images:
+def _decode_some(images: Folder | Folders, rows: list[ImageRow], collection: Collection, workers: int) -> Images:
     """Decode at most 200 random images of ``rows`` to ``(N, S, S, 3)``; those that cannot be decoded are left out."""
     let_limits_decide()
     limits, size = limits_of(collection.scoring), collection.detector.backbone.image_size

@@ -8,7 +8,7 @@ from nightglass.collections import Scoring
 from nightglass.errors import InputError
 from nightglass.images.decoding import ImageLimits
 from nightglass.images.quarantine import QuarantinedError, QuarantineReason
-from nightglass.storage import Folder
+from nightglass.storage import Folder, Folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def limits_of(options: Scoring) -> ImageLimits:
     return ImageLimits(options.max_pixels, options.suffix_mismatch == "quarantine")
 
 
-def read_image(folder: Folder, name_on_disk: str, max_file_bytes: int) -> bytes:
+def read_image(folder: Folder | Folders, name_on_disk: str, max_file_bytes: int) -> bytes:
     """Return the bytes of an image.
 
     Raises:

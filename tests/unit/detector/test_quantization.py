@@ -15,6 +15,7 @@ from nightglass.engine import precision
 from nightglass.engine.fit import Fitted, fit_detector
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training import TrainingImages
+from nightglass.engine.training_record import record_training
 from nightglass.images.manifest import build_manifest
 from nightglass.storage import open_folder
 from tests.conftest import draw_panel, write_panels
@@ -39,7 +40,8 @@ def fit(images: Path, out: Path, asked: Collection) -> Fitted:
     folder = open_folder(images)
     manifest = build_manifest(folder, asked.suffixes, asked.scoring, workers=2)
     training = TrainingImages.sort(manifest.image_rows(), {})
-    return fit_detector(folder, manifest, training, asked, out, workers=2, times=StageTimes())
+    record = record_training(folder, manifest, training)
+    return fit_detector(folder, manifest, training, asked, out, record=record, workers=2, times=StageTimes())
 
 
 def has_int8_weights(convolution: Any) -> bool:

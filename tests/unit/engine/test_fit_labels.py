@@ -15,6 +15,7 @@ from nightglass.engine.fit import fit_detector
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training import TrainingImages
+from nightglass.engine.training_record import record_training
 from nightglass.errors import InputError
 from nightglass.images.labels import Label
 from nightglass.images.manifest import Manifest, build_manifest
@@ -49,7 +50,10 @@ def write_stained(folder: Path, seeds: range) -> None:
 def fit(folder: Path, labels: dict[str, Label], out: Path) -> Detector:
     images, manifest = list_folder(folder)
     training = TrainingImages.sort(manifest.image_rows(), labels)
-    fit_detector(images, manifest, training, unquantized(), out, workers=WORKERS, times=StageTimes())
+    fit_detector(
+        images, manifest, training, unquantized(), out,
+        record=record_training(images, manifest, training), workers=WORKERS, times=StageTimes(),
+    )  # fmt: skip
     return load_detector(out)
 
 
@@ -131,7 +135,10 @@ def test_what_an_analyst_called_normal_is_always_looked_at(training: Path, tmp_p
     few = collection.detector.model_copy(update={"max_bank_images": 12})
     collection = collection.model_copy(update={"detector": few})
     sorted_images = TrainingImages.sort(rows, labels)
-    fit_detector(images, manifest, sorted_images, collection, tmp_path / "few", workers=WORKERS, times=StageTimes())
+    fit_detector(
+        images, manifest, sorted_images, collection, tmp_path / "few",
+        record=record_training(images, manifest, sorted_images), workers=WORKERS, times=StageTimes(),
+    )  # fmt: skip
     detector = load_detector(tmp_path / "few")
     assert len(detector.bank_paths) == 12
     assert set(labels) <= set(detector.bank_paths)
