@@ -9,7 +9,7 @@ champion expects, and publishes results, a report and a decision: `ok`, `watch`,
 
 **Outputs.** The night's score folder (Parquet, FAISS, anomaly maps, `report.html`), rows behind the views
 `nights`, `top_anomalies` and `decisions`, an MLflow run, alerts, and, only when the decision is `retrain`, an
-event of the asset `retrain_requests` with collection, night and reasons.
+event of the asset `retrain_requests_<collection>` with night, model version and reasons.
 
 **Idempotent.** A second run of the same night finds its finished shards and changes no row. After a failure,
 clear the red task: what was done is kept.
@@ -41,7 +41,7 @@ from nightglass.settings import read_settings
 from nightglass_airflow.collection_files import broken_dag_ids, read_collections
 from nightglass_airflow.connections import alert_urls, storage_options
 from nightglass_airflow.failures import default_arguments
-from nightglass_airflow.retraining import RETRAIN_DECISION, RETRAIN_REQUESTS, request_retraining
+from nightglass_airflow.retraining import RETRAIN_DECISION, request_retraining, retrain_requests
 from nightglass_airflow.runs import check_deadline, night_of, trigger_form
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def assess_night(plan: dict[str, Any]) -> dict[str, object]:
     return flow.assess_night(flow.NightPlan(**plan), storage_options=storage_options(collection))
 
 
-@task(execution_timeout=timedelta(minutes=30), inlets=[RETRAIN_REQUESTS], outlets=[RETRAIN_DECISION])
+@task(execution_timeout=timedelta(minutes=30), outlets=[RETRAIN_DECISION])
 def publish_night(
     plan: dict[str, Any], inlet_events: InletEventsAccessors, outlet_events: OutletEventAccessorsProtocol
 ) -> dict[str, object]:
@@ -147,7 +147,10 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         shards = validate_images(plan)
         mapped = score_shard.override(pool=collection.scoring.pool, doc_md=score_shard.function.__doc__)
         scored = mapped.partial(plan=plan).expand(shard=shards)
-        chain(scored, assess_night(plan), publish_night(plan))
+        publish = publish_night.override(
+            inlets=[retrain_requests(collection.name)], doc_md=publish_night.function.__doc__
+        )
+        chain(scored, assess_night(plan), publish(plan))
     return dag
 
 

@@ -133,13 +133,20 @@ class DecisionOptions(Section):
     """When a night asks for a new model."""
 
     ratio: float = Field(2.0, gt=1, description="what counts as doubled")
-    alpha: float = Field(0.01, gt=0, lt=1, description="significance that a doubling needs")
+    alpha: float = Field(0.001, gt=0, lt=1, description="significance that a doubling needs")
+    watch_alpha: float = Field(0.01, gt=0, lt=1, description="significance of what is only watched")
+    rate_spread: Share = Field(0.2, description="by how much nights' anomaly rates differ with nothing changed")
     min_images: int = Field(50, ge=1, description="fewer scored images decide nothing")
-    baseline_nights: int = Field(14, ge=1, description="most recent quiet nights in the baseline")
+    baseline_nights: int = Field(14, ge=1, description="most recent quiet nights in the baseline; first ones, frozen")
     min_baseline_nights: int = Field(3, ge=1, description="until then the usual rate is being learned")
     expected_anomaly_rate: Share | None = Field(None, description="the usual rate, where people know it")
     cooldown_nights: int = Field(0, ge=0, description="nights after a promotion that only hold")
     max_quarantined_share: Share = Field(0.25, description="above it the night holds")
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> "DecisionOptions":
+        _check_order("alpha and watch_alpha", self.alpha, self.watch_alpha)
+        return self
 
 
 class Gates(Section):

@@ -3,9 +3,9 @@
 import getpass
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,11 @@ from nightglass.detector.detector import Detector
 from nightglass.detector.files import load_detector, read_description
 from nightglass.engine.fit import Fitted
 from nightglass.errors import ModelError
+from nightglass.records import ModelRef
+from nightglass.settings import Settings
 
 if TYPE_CHECKING:
     from nightglass.registry import Registry
-from nightglass.records import ModelRef
-from nightglass.settings import Settings
-from nightglass.store import Store
 
 REGISTRY_PREFIX = "models:/"
 
@@ -83,11 +82,16 @@ def find_version(ref: ModelRef, fingerprint: str, settings: Settings) -> FoundMo
     return found
 
 
-def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settings: Settings) -> str:
+def register_fitted(
+    folder: Path, fitted: Fitted, collection: Collection, settings: Settings, *, tags: Mapping[str, str] | None = None
+) -> str:
     """Register the detector in ``folder`` under the collection's model name and return its version.
 
-    The first version of a model becomes champion; a later one is a candidate until it is promoted.
+    The first version of a model becomes champion; a later one is a candidate until it is promoted. ``tags`` are put on
+    the version beside its data version and fingerprint.
     """
+    from nightglass.promotion import appoint_first  # which opens the registry with this module
+
     description = fitted.description
     registry = open_registry(settings)
     version = registry.register_detector(
@@ -103,26 +107,20 @@ def register_fitted(folder: Path, fitted: Fitted, collection: Collection, settin
             "image_threshold": description.calibration.image_threshold,
             "false_alarm_rate": description.calibration.false_alarm_rate,
         },
-        tags={"data_version": description.data_version, "fingerprint": description.fingerprint},
+        tags={**(tags or {}), "data_version": description.data_version, "fingerprint": description.fingerprint},
     )
-    if registry.get_champion(collection.model_name) is None:
-        registry.set_champion(collection.model_name, version)
-        with Store.connect(settings.database_url, settings.sql_dir) as store:
-            store.migrate()
-            store.record_promotion(
-                collection=collection.name,
-                model_name=collection.model_name,
-                event="promoted",
-                version=version,
-                previous_version=None,
-                at=datetime.now(UTC),
-                by=_name_user(),
-                reason="first version of the model",
-            )
+    appoint_first(collection, version, settings, by=name_user())
     return version
 
 
-def _name_user() -> str:
+def find_fitted(collection: Collection, tags: Mapping[str, str], settings: Settings) -> FoundModel | None:
+    """Return the newest version with these tags, None where there is none: a fit that ended just before a crash."""
+    version = open_registry(settings).find_tagged(collection.model_name, tags)
+    return None if version is None else find_model(ModelRef(name=collection.model_name, version=version).uri, settings)
+
+
+def name_user() -> str:
+    """Return who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -108,7 +108,8 @@ class Baseline(Record):
     """What the champion's own quiet nights show; ``source`` says where the rate comes from.
 
     ``learning``: too few quiet nights yet and no expected rate given, so nothing can double.
-    ``frozen_*`` are the first figures after the promotion, kept so that slow change is seen.
+    ``frozen_*`` are the first figures after the promotion, kept so that slow change is seen; ``recent_*`` are the
+    last quiet nights after those, which tonight is pooled with to be compared with them.
     """
 
     source: Literal["nights", "expected", "learning"]
@@ -120,6 +121,10 @@ class Baseline(Record):
     separability: float | None = None
     frozen_scored: int = 0
     frozen_anomalous: int = 0
+    recent_nights: int = 0
+    recent_scored: int = 0
+    recent_anomalous: int = 0
+    last_statistic_psi: dict[str, float] = {}  # of the quiet night before tonight
 
 
 class Reason(Record):

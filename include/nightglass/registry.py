@@ -4,7 +4,6 @@ With :mod:`nightglass.tracking` the only code that talks to MLflow.
 """
 
 import math
-import re
 import shutil
 import tempfile
 import time
@@ -19,17 +18,25 @@ import yaml
 
 from nightglass.errors import InputError, ModelError
 from nightglass.records import Assessment, ModelRef
+from nightglass.registered_models import (
+    CHAMPION,
+    LOG_ENTRY,
+    ChampionAlias,
+    RegisteredVersion,
+    find_version,
+    list_versions,
+    read_champion,
+    resolve,
+)
 from nightglass.storage import explaining
 from nightglass.store import result_sha256
-from nightglass.tracking import MISSING, Tracking
+from nightglass.tracking import Tracking
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-CHAMPION = "champion"
 EXPERIMENT = "nightglass"
-_MODEL_URI = re.compile(r"models:/(?P<name>[^/@:.][^/@:]*)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
+_RECENT_VERSIONS = 100  # among which one with certain tags is looked for
 
 
 class Registry:
@@ -95,20 +102,70 @@ class Registry:
                 )
                 return str(mlflow.register_model(logged.model_uri, name, tags=dict(tags)).version)
 
-    def set_champion(self, name: str, version: str) -> None:
-        """Make a version the production model.
+    def set_champion(self, name: str, version: str, *, entry: str | None = None) -> None:
+        """Point the alias ``champion`` to a version; see :mod:`nightglass.promotion` for making one the champion.
+
+        Args:
+            name: The registered model.
+            version: The version.
+            entry: The promotion log's entry that says so; noted last, so that a crash before it is seen.
 
         Raises:
             ModelError: There is no such version.
         """
         with self._tracking.session() as client:
-            _require(client, name, version)
+            find_version(client, name, version)
             client.set_registered_model_alias(name, CHAMPION, version)
+            if entry is not None:
+                client.set_registered_model_tag(name, LOG_ENTRY, entry)
 
     def get_champion(self, name: str) -> str | None:
-        """Return the version that is production, None where there is none yet."""
+        """Return the version that the alias ``champion`` points to, None where it points nowhere."""
+        return self.read_champion(name).version
+
+    def read_champion(self, name: str) -> ChampionAlias:
+        """Return where the alias ``champion`` points to, and the log's entry that it was moved for."""
         with self._tracking.session() as client:
-            return _find_alias(client, name, CHAMPION)
+            return read_champion(client, name)
+
+    def find_version(self, name: str, version: str) -> RegisteredVersion:
+        """Return a version, without its metrics.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        with self._tracking.session() as client:
+            return find_version(client, name, version)
+
+    def list_versions(self, name: str, limit: int) -> list[RegisteredVersion]:
+        """Return the newest versions of a model, newest first; none where there is no such model."""
+        with self._tracking.session() as client:
+            return list_versions(client, name, limit)
+
+    def find_tagged(self, name: str, tags: Mapping[str, str]) -> str | None:
+        """Return the newest version of a model that has all of ``tags``, None where there is none."""
+        with self._tracking.session() as client:
+            for version in list_versions(client, name, _RECENT_VERSIONS):
+                if tags.items() <= version.tags.items():
+                    return version.version
+        return None
+
+    def annotate_version(
+        self, ref: ModelRef, *, tags: Mapping[str, str], description: str, files: Sequence[Path]
+    ) -> None:
+        """Put tags and a description (Markdown) on a version, and keep small files with the run that fitted it.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        with self._tracking.session() as client:
+            find_version(client, ref.name, ref.version)
+            for name, value in tags.items():
+                client.set_model_version_tag(ref.name, ref.version, name, value)
+            client.update_model_version(ref.name, ref.version, description)
+            run_id = client.get_model_version(ref.name, ref.version).run_id
+            for file in files if run_id else ():
+                client.log_artifact(run_id, str(file))
 
     def resolve(self, model_uri: str) -> ModelRef:
         """Return the version that ``models:/NAME@ALIAS`` or ``models:/NAME/3`` means now.
@@ -117,7 +174,7 @@ class Registry:
             ModelError: The address has another form, or there is no such model, alias or version.
         """
         with self._tracking.session() as client:
-            return _resolve(client, model_uri)
+            return resolve(client, model_uri)
 
     def download(self, model_uri: str, cache_dir: Path) -> Path:
         """Return the local folder of a registered detector, which is fetched once and then kept.
@@ -128,7 +185,7 @@ class Registry:
             ModelError: There is no such model, or it holds no detector.
         """
         with self._tracking.session() as client:
-            ref = _resolve(client, model_uri)
+            ref = resolve(client, model_uri)
             source = client.get_model_version(ref.name, ref.version).source or ""
         # The registry may be started afresh while the cache stays: version 1 is then another detector.
         target = cache_dir / ref.name / ref.version / sha256(source.encode()).hexdigest()[:12]
@@ -191,52 +248,6 @@ class Registry:
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _resolve(client: "MlflowClient", model_uri: str) -> ModelRef:
-    match = _MODEL_URI.fullmatch(model_uri)
-    if match is None:
-        raise ModelError(f"expected models:/NAME@{CHAMPION} or models:/NAME/VERSION, got {model_uri!r}")
-    if match["version"]:
-        _require(client, match["name"], match["version"])
-        return ModelRef(name=match["name"], version=match["version"])
-    version = _find_alias(client, match["name"], match["alias"])
-    if version is None:
-        raise ModelError(f"{model_uri}: expected a registered model with this alias, got none; {_known(client)}")
-    return ModelRef(name=match["name"], version=version)
-
-
-def _require(client: "MlflowClient", name: str, version: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_model_version(name, version)
-    except MlflowException as error:
-        if error.error_code not in MISSING:
-            raise
-        message = f"models:/{name}/{version}: expected a registered version, got none; {_known(client)}"
-        raise ModelError(message) from error
-
-
-def _find_alias(client: "MlflowClient", name: str, alias: str) -> str | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_registered_model(name).aliases.get(alias)
-    except MlflowException as error:
-        if error.error_code not in MISSING:
-            raise
-        return None
-    return None if found is None else str(found)
-
-
-def _known(client: "MlflowClient") -> str:
-    """Say which models there are, with their aliases."""
-    names = [
-        f"{model.name} ({', '.join(f'@{alias}' for alias in sorted(model.aliases)) or 'no alias'})"
-        for model in client.search_registered_models(max_results=20)
-    ]
-    return f"registered: {', '.join(names)}" if names else "no model is registered yet"
 
 
 def _signature() -> "ModelSignature":

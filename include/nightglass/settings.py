@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="results database; default: nightglass.db in home")
     tracking_url: str = Field(default="", description="MLflow; default: mlflow.db in home")
     nights_url: str = Field(default="", description="folder or s3:// prefix of the nights; default: home/nights")
+    retraining_url: str = Field(default="", description="folder or s3:// prefix; default: home/retraining")
     collections_dir: Path = Field(default=_REPOSITORY / "include" / "collections")
     sql_dir: Path = Field(default=_REPOSITORY / "sql")
     alert_urls: str = Field(default="", description="Apprise URLs that are told, separated by blanks")
@@ -29,13 +30,18 @@ class Settings(BaseSettings):
         home = self.home.expanduser().absolute()
         if set(str(home)) & set("?#%"):
             raise ConfigurationError(f"NIGHTGLASS_HOME: expected a folder without ? # and % in its name, got {home}")
-        nights = self.nights_url or str(home / "nights")
+
+        def filled(url: str, default: str) -> str:
+            url = url or str(home / default)
+            return url.rstrip("/") if "://" in url else str(Path(url).expanduser().absolute())
+
         return self.model_copy(
             update={
                 "home": home,
                 "database_url": self.database_url or f"sqlite:///{home / 'nightglass.db'}",
                 "tracking_url": self.tracking_url or f"sqlite:///{home / 'mlflow.db'}",
-                "nights_url": nights.rstrip("/") if "://" in nights else str(Path(nights).expanduser().absolute()),
+                "nights_url": filled(self.nights_url, "nights"),
+                "retraining_url": filled(self.retraining_url, "retraining"),
             }
         )
 

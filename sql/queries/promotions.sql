@@ -7,19 +7,18 @@ INSERT INTO promotion_log (
     :collection, :model_name, :event, :version, :previous_version, :at, :by, :reason, :run
 );
 
--- name: last_promotion
--- The newest entry of a model: what a retried task compares with.
-SELECT collection, event, version, run
-FROM promotion_log
-WHERE model_name = :model_name
-ORDER BY entry DESC
-LIMIT 1;
-
 -- name: model_history
--- What was production and when, newest first.
-SELECT collection, model_name, event, version, previous_version, "at", "until", "by", reason, run
+-- What was production of a collection and when, newest first.
+SELECT collection, model_name, event, version, previous_version, "at", "until", "by", reason, run, entry
 FROM model_history
 WHERE collection = :collection
+ORDER BY entry DESC;
+
+-- name: promotions_of_model
+-- The same of a model: its newest entry says which version is the champion.
+SELECT collection, model_name, event, version, previous_version, "at", "until", "by", reason, run, entry
+FROM model_history
+WHERE model_name = :model_name
 ORDER BY entry DESC;
 
 -- name: last_change_of_champion

@@ -195,6 +195,11 @@ def test_the_views_have_the_columns_of_the_contract(store: Store, database_url: 
         "baseline_separability validation_passed validation_warnings model_name model_version data_version "
         "published_at",
         "model_history": "collection model_name event version previous_version at until by reason run entry",
+        "verdicts": "collection night scope path slice verdict at by note source sha256 entry",
+        "retrainings": "collection run outcome sentence model_name champion_version challenger_version started_at "
+        "finished_at requested_by reason failed_gates gates data_version folder_url",
+        "gates": "collection run position name title champion challenger low high limit_value passed why outcome "
+        "model_name champion_version challenger_version finished_at",
     }
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, text
 
 from nightglass.errors import InputError
 from nightglass.records import Assessment, ModelRef, Verb
-from nightglass.store import Store
+from nightglass.store import ChampionChange, PromotionEvent, Store
 
 pytestmark = pytest.mark.integration
 
@@ -31,26 +31,31 @@ def publish(store: Store, assessment: Assessment, now: datetime = NOW) -> bool:
     return store.publish_night(assessment, f"file:///reports/{assessment.night}/report.html", now)
 
 
-def promote(store: Store, version: str, previous: str | None, at: datetime, **changes: Any) -> bool:
-    entry: dict[str, Any] = {
-        "collection": "cells",
-        "model_name": "nightglass-cells",
+def promote(
+    store: Store,
+    version: str,
+    at: datetime,
+    *,
+    collection: str = "cells",
+    model_name: str = "nightglass-cells",
+    **changes: Any,
+) -> list[PromotionEvent]:
+    fields: dict[str, Any] = {
+        "collection": collection,
         "event": "promoted",
         "version": version,
-        "previous_version": previous,
-        "at": at,
         "by": "ana",
         "reason": "all gates met",
         "run": f"retrain-{version}",
     }
-    return store.record_promotion(**(entry | changes))
+    return store.change_champion(model_name, lambda _: ChampionChange(**(fields | changes)), at)
 
 
 def test_model_history_says_what_was_production_until_when(store: Store, database_url: str) -> None:
-    promote(store, "1", None, NOW)
-    promote(store, "2", "1", (NOW + timedelta(days=1)).astimezone(timezone(timedelta(hours=5))))
-    promote(store, "1", "2", NOW + timedelta(days=2), event="rolled_back", reason='it\'s "worse"', run=None)
-    promote(store, "7", None, NOW, collection="other", model_name="nightglass-other")
+    promote(store, "1", NOW)
+    promote(store, "2", (NOW + timedelta(days=1)).astimezone(timezone(timedelta(hours=5))))
+    promote(store, "1", NOW + timedelta(days=2), event="rolled_back", reason='it\'s "worse"', run=None)
+    promote(store, "7", NOW, collection="other", model_name="nightglass-other")
     history = store.model_history("cells")
     assert [(e.event, e.version, e.at[:10], e.until and e.until[:10]) for e in history] == [
         ("rolled_back", "1", "2026-03-17", None),
@@ -63,31 +68,45 @@ def test_model_history_says_what_was_production_until_when(store: Store, databas
     assert read(database_url, on_the_16th.replace(":day", day) + " AND collection = 'cells'") == [("2",)]
 
 
-def test_a_retried_promotion_is_logged_once(store: Store) -> None:
-    assert promote(store, "1", None, NOW)
-    assert not promote(store, "1", None, NOW + timedelta(minutes=5))
-    assert promote(store, "1", None, NOW + timedelta(minutes=6), run="another")
-    assert promote(store, "1", None, NOW + timedelta(minutes=6), run=None)
-    assert promote(store, "1", None, NOW + timedelta(minutes=7), run=None)
-    assert len(store.model_history("cells")) == 4
+def test_an_entry_names_the_version_that_it_replaced(store: Store) -> None:
+    promote(store, "1", NOW)
+    promote(store, "9", NOW, collection="other", model_name="nightglass-other")
+    history = promote(store, "2", NOW + timedelta(days=1))
+    assert [(e.entry, e.version, e.previous_version) for e in history] == [(3, "2", "1"), (1, "1", None)]
+    assert store.promotions_of_model("nightglass-cells") == history
+    assert store.promotions_of_model("nightglass-none") == []
+
+
+def test_whoever_decides_sees_the_log_as_it_is(store: Store) -> None:
+    before = promote(store, "1", NOW)
+    seen: list[list[PromotionEvent]] = []
+    after = store.change_champion("nightglass-cells", seen.append, NOW)
+    assert (seen, after) == ([before], before)
+
+
+def test_times_are_in_the_order_of_the_entries(store: Store) -> None:
+    promote(store, "1", NOW)
+    history = promote(store, "2", NOW - timedelta(hours=1))  # another machine, whose clock is late
+    assert [e.at for e in history] == ["2026-03-15T02:30:00.000000Z"] * 2
 
 
 @pytest.mark.parametrize("missing", ["by", "reason"])
 def test_a_promotion_needs_who_and_why(store: Store, missing: str) -> None:
     with pytest.raises(InputError, match="expected who changes the champion and why"):
-        promote(store, "1", None, NOW, **{missing: " "})
+        promote(store, "1", NOW, **{missing: " "})
+    assert store.promotions_of_model("nightglass-cells") == []
 
 
 def test_nights_since_promotion(store: Store, make_assessment: MakeAssessment) -> None:
     assert store.nights_since_promotion("cells", version(3), "2026-03-20") is None
-    promote(store, "2", None, NOW - timedelta(days=9))
+    promote(store, "2", NOW - timedelta(days=9))
     publish(store, make_assessment("2026-03-10", model_version="2"), NOW - timedelta(days=5))
     assert store.nights_since_promotion("cells", version(2), "2026-03-20") is None
     publish(store, make_assessment("2026-03-11"), NOW - timedelta(hours=1))
-    promote(store, "3", "2", NOW)
+    promote(store, "3", NOW)
     assert store.nights_since_promotion("cells", version(3), "2026-03-20") == 0
     for day in (14, 15, 16):
         publish(store, make_assessment(f"2026-03-{day}", verb=Verb.HOLD), NOW + timedelta(days=day - 13))
     assert store.nights_since_promotion("cells", version(3), "2026-03-16") == 2
-    promote(store, "2", "3", NOW + timedelta(days=9), event="rolled_back")
+    promote(store, "2", NOW + timedelta(days=9), event="rolled_back")
     assert store.nights_since_promotion("cells", version(2), "2026-03-30") is None

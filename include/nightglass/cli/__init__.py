@@ -11,8 +11,11 @@ import click
 from nightglass import __version__
 from nightglass.cli.evaluate import evaluate
 from nightglass.cli.fit import fit
+from nightglass.cli.models import models
 from nightglass.cli.report import report
+from nightglass.cli.reproduce import reproduce
 from nightglass.cli.score import score
+from nightglass.cli.verdict import verdict
 from nightglass.errors import NightglassError
 
 
@@ -26,6 +29,9 @@ commands.add_command(fit)
 commands.add_command(score)
 commands.add_command(report)
 commands.add_command(evaluate)
+commands.add_command(reproduce)
+commands.add_command(verdict)
+commands.add_command(models)
 
 
 def main() -> None:

@@ -10,7 +10,11 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from nightglass.collections import Collection, default_collection, read_collection
+from nightglass.collections import Collection, default_collection, find_collection_files, read_collection
+from nightglass.errors import ConfigurationError, InputError
+from nightglass.settings import read_settings
+
+_FILE_SUFFIXES = (".yaml", ".yml")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 collection_option = click.option(
@@ -24,6 +28,42 @@ collection_option = click.option(
 def choose_collection(path: Path | None) -> Collection:
     """Read the collection's file, or return the defaults."""
     return default_collection() if path is None else read_collection(path)
+
+
+def named_collection(value: str) -> tuple[Path, Collection]:
+    """Find a collection by its file, or by its name in the folder of the collections' files.
+
+    Args:
+        value: A path (it has a slash, or ends as a YAML file does), or the name of a collection or of its file.
+
+    Returns:
+        The file and what it says.
+
+    Raises:
+        InputError: No collection has this name, or two have.
+        ConfigurationError: Its file is missing or wrong; another collection's broken file does not matter.
+    """
+    if "/" in value or value.endswith(_FILE_SUFFIXES):
+        return Path(value), read_collection(Path(value))
+    folder = read_settings().collections_dir
+    known: list[tuple[Path, Collection]] = []
+    broken: dict[str, ConfigurationError] = {}
+    for path in find_collection_files(folder):
+        try:
+            known.append((path, read_collection(path)))
+        except ConfigurationError as error:
+            broken[path.stem] = error
+    by_name = [pair for pair in known if pair[1].name == value]
+    found = by_name or [pair for pair in known if pair[0].stem == value]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        files = ", ".join(str(path) for path, _ in found)
+        raise InputError(f"--collection: expected one file of the name {value!r}, got {files}")
+    if value in broken:
+        raise broken[value]
+    names = ", ".join(sorted(collection.name for _, collection in known)) or "none"
+    raise InputError(f"--collection: expected a YAML file, or a collection of {folder} ({names}), got {value!r}")
 
 
 class ProgressBars:

@@ -67,6 +67,10 @@ class MemoryBank:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    def embeddings(self) -> Floats:
+        """Return the bank's embeddings ``(N, D)``, standardized, in their order."""
+        return np.asarray(self._index.reconstruct_n(0, len(self)), dtype=np.float32)
+
     def search(self, embeddings: Floats, num_neighbors: int) -> tuple[Floats, Indices]:
         """Return scaled distances and bank rows ``(N, num_neighbors)``, nearest first."""
         candidates = min(max(_CANDIDATES, num_neighbors), len(self))

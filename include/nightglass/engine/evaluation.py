@@ -48,7 +48,7 @@ def evaluate_scores(scores: pa.Table, labels: dict[str, Label]) -> dict[str, Any
 
 
 def _rank_figures(is_defect: NDArray[np.bool_], image_score: NDArray[np.float64]) -> dict[str, Any]:
-    ranking = _Ranking(image_score[is_defect], image_score[~is_defect])
+    ranking = Ranking(image_score[is_defect], image_score[~is_defect])
     auroc, average_precision = ranking.measure(np.ones(ranking.defects), np.ones(ranking.normals))
     random = np.random.default_rng(0)
     resampled = [ranking.measure(*ranking.resample(random)) for _ in range(_RESAMPLES)]
@@ -62,7 +62,7 @@ def _rank_figures(is_defect: NDArray[np.bool_], image_score: NDArray[np.float64]
     }
 
 
-class _Ranking:
+class Ranking:
     """Two classes of images, sorted once by score, so that a resample is only another weight for each of them.
 
     Only the places of the defects matter to both figures, so nothing but sums over the sorted normal images is
@@ -71,8 +71,11 @@ class _Ranking:
 
     def __init__(self, defect_scores: NDArray[np.float64], normal_scores: NDArray[np.float64]) -> None:
         self.defects, self.normals = len(defect_scores), len(normal_scores)
-        falling = -np.sort(-defect_scores)
-        normals = np.sort(-normal_scores)
+        #: Rows of both classes by falling score, which is the order of weights.
+        self.defect_order = np.argsort(-defect_scores, kind="stable")
+        self.normal_order = np.argsort(-normal_scores, kind="stable")
+        falling = defect_scores[self.defect_order]
+        normals = -normal_scores[self.normal_order]
         #: Equal scores are one threshold: where each one's first and last defect stand, and how many normal images
         #: stand above it, and at or above it.
         self._first = np.flatnonzero(np.diff(falling, prepend=np.inf))
@@ -86,7 +89,7 @@ class _Ranking:
         Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, sections 6 and 8 (two samples, each resampled on
         its own).
         """
-        return _draw_counts(self.defects, random), _draw_counts(self.normals, random)
+        return draw_counts(self.defects, random), draw_counts(self.normals, random)
 
     def measure(self, defect_weights: NDArray[Any], normal_weights: NDArray[Any]) -> tuple[float, float]:
         """Return AUROC and average precision of the images with these weights, in the order of falling scores.
@@ -104,7 +107,8 @@ class _Ranking:
         return float(ranked_right / (self.defects * self.normals)), float(np.sum(hits * precision) / self.defects)
 
 
-def _draw_counts(count: int, random: np.random.Generator) -> NDArray[np.int64]:
+def draw_counts(count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw ``count`` times with replacement from as many images: how often each came, ``(count,)``."""
     return np.bincount(random.integers(0, count, count), minlength=count)
 
 

@@ -102,7 +102,7 @@ def fit_detector(
         with Pipeline(images, backend, size, collection.scoring, workers=workers, times=times) as pipeline:
             found = collect_good(pipeline, training, manifest, collection, progress)
             with times.measure("build"):
-                detector, scores = _build(found, manifest, collection, folder / NETWORK, chosen.precision)
+                detector, scores = build_on_good(found, manifest, collection, folder / NETWORK, chosen.precision)
             learned = collect_labelled(pipeline, training.defects, detector, progress)
             # Within the pipeline BLAS has one thread; with several, the last bits of an inverse depend on their number.
             with times.measure("build"):
@@ -124,10 +124,13 @@ def _export_network(backbone: Backbone, folder: Path) -> None:
     safetensors.torch.save_file(network.backbone.state_dict(), folder / WEIGHTS_NAME)
 
 
-def _build(
+def build_on_good(
     found: GoodImages, manifest: Manifest, collection: Collection, network_path: Path, precision: Precision
 ) -> tuple[Detector, Doubles]:
-    """Return a detector that knows good images only, without a reference, and the held-out images' scores."""
+    """Return a detector that knows good images only, without a reference, and the held-out images' scores.
+
+    Each of ``found.held_out``, in its order, is scored against the others only.
+    """
     options = collection.detector
     embeddings = np.stack(found.embeddings)
     standardization = Standardization.of(embeddings)

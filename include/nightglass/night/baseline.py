@@ -6,6 +6,9 @@ from statistics import median
 from nightglass.collections import DecisionOptions
 from nightglass.records import Baseline, NightSummary
 
+#: Tonight and so many quiet nights before it make up the week that is compared with the first nights.
+_RECENT_NIGHTS = 6
+
 
 def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary], options: DecisionOptions) -> Baseline:
     """Sum up the champion's quiet nights before tonight.
@@ -13,7 +16,8 @@ def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary],
     Rates are pooled from the counts of the nights, so that a large night weighs as much as its images; drift is
     the median night's, so that one odd night moves nothing, and no more than that of the frozen first nights:
     slow drift would else raise its own limit. Until there are ``min_baseline_nights`` the rate is the one that
-    people expect, or none while it is being learned; the counts so far are kept.
+    people expect, or none while it is being learned; the counts so far are kept. The first nights are frozen when
+    there are ``baseline_nights`` of them: fewer hold too few anomalies to measure a year against.
 
     Args:
         quiet: The champion's quiet nights before tonight, newest first.
@@ -27,9 +31,11 @@ def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary],
     counted = [] if is_expected else nights
     scored = sum(night.scored for night in counted)
     anomalous = sum(night.anomalous for night in counted)
-    frozen = first[: options.min_baseline_nights]
-    if len(frozen) < options.min_baseline_nights:
+    frozen = first[: options.baseline_nights]
+    if len(frozen) < options.baseline_nights:
         frozen = []
+    # A night cannot count on both sides of a test.
+    recent = [night for night in nights[:_RECENT_NIGHTS] if frozen and night.night > frozen[-1].night]
     usual_psi, frozen_psi = _median_psi(nights), _median_psi(frozen)
     separabilities = [
         value for value in (_median_separability(nights), _median_separability(frozen)) if value is not None
@@ -44,6 +50,10 @@ def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary],
         separability=min(separabilities, default=None),
         frozen_scored=sum(night.scored for night in frozen),
         frozen_anomalous=sum(night.anomalous for night in frozen),
+        recent_nights=len(recent),
+        recent_scored=sum(night.scored for night in recent),
+        recent_anomalous=sum(night.anomalous for night in recent),
+        last_statistic_psi=nights[0].statistic_psi if nights else {},
     )
 
 

@@ -14,15 +14,22 @@ _MAX_SEPARABILITY = 1 - 1e-9
 def drift_reasons(drift: DriftReport, baseline: Baseline, options: DecisionOptions, limits: Drift) -> list[Reason]:
     """Judge every drift measure: it must be significant, above a floor that matters, and doubled to retrain.
 
+    A statistic must be over its limit on the quiet night before as well, or be far over it tonight: light moves
+    from night to night and back, and a champion that is replaced for it comes back with it. Far is ``ratio`` times
+    the shift, which is the square of it in PSI (for normal distributions of equal spread PSI is the shift in
+    deviations, squared: Kullback, "Information Theory and Statistics", 1959, chapter 9).
+
     Args:
         drift: Tonight's measures; the p-values of the statistics are already adjusted.
         baseline: What is usual; a measure that it lacks counts as 0.
-        options: Ratio and significance level.
+        options: Ratio and significance levels.
         limits: The floors for ``watch`` and ``retrain``.
     """
     reasons = []
     for statistic in drift.statistics:
         usual = baseline.statistic_psi.get(statistic.name)
+        limit = max(limits.retrain_psi, options.ratio * (usual or 0.0))
+        is_far = statistic.psi >= options.ratio**2 * limit
         reasons.append(
             _judge(
                 code=f"drift:{statistic.name}",
@@ -32,8 +39,9 @@ def drift_reasons(drift: DriftReport, baseline: Baseline, options: DecisionOptio
                 usual=usual,
                 p_value=statistic.adjusted_p_value,
                 watch_limit=limits.watch_psi,
-                retrain_limit=max(limits.retrain_psi, options.ratio * (usual or 0.0)),
-                alpha=options.alpha,
+                retrain_limit=limit,
+                has_lasted=is_far or baseline.last_statistic_psi.get(statistic.name, 0.0) >= limit,
+                options=options,
             )
         )
     if drift.embedding is not None:
@@ -48,7 +56,8 @@ def drift_reasons(drift: DriftReport, baseline: Baseline, options: DecisionOptio
                 p_value=drift.embedding.p_value,
                 watch_limit=limits.watch_separability,
                 retrain_limit=max(limits.retrain_separability, multiply_separability(usual or 0.0, options.ratio)),
-                alpha=options.alpha,
+                has_lasted=True,
+                options=options,
             )
         )
     return reasons
@@ -75,14 +84,15 @@ def _judge(
     p_value: float,
     watch_limit: float,
     retrain_limit: float,
-    alpha: float,
+    has_lasted: bool,
+    options: DecisionOptions,
 ) -> Reason:
     verb, limit = Verb.OK, watch_limit
-    if p_value < alpha:
-        if value >= retrain_limit:
-            verb, limit = Verb.RETRAIN, retrain_limit
-        elif value >= watch_limit:
-            verb = Verb.WATCH
+    is_over = p_value < options.alpha and value >= retrain_limit
+    if is_over:
+        verb, limit = Verb.RETRAIN if has_lasted else Verb.WATCH, retrain_limit
+    elif p_value < options.watch_alpha and value >= watch_limit:
+        verb = Verb.WATCH
     numbers = f"{measure} {value:.2f}, limit {limit:.2f}"
     if usual is not None:
         numbers += f", usual {usual:.2f}"
@@ -91,7 +101,7 @@ def _judge(
         verb=verb,
         text=f"{subject} did not drift ({numbers}, {p_text(p_value)})"
         if verb is Verb.OK
-        else f"{subject} drifted ({numbers})",
+        else f"{subject} drifted ({numbers})" + (", for one night so far" if verb is Verb.WATCH and is_over else ""),
         value=value,
         baseline=usual,
         ratio=ratio_of(value, usual),

@@ -162,7 +162,7 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
     with _open_store(night) as store:
         options = collection.decision
         quiet = store.quiet_nights(collection.name, model, plan.night, options.baseline_nights)
-        first = store.first_nights(collection.name, model, options.min_baseline_nights, plan.night)
+        first = store.first_nights(collection.name, model, options.baseline_nights, plan.night)
         since = store.nights_since_promotion(collection.name, model, plan.night)
     validation = None
     if out.exists(VALIDATION_NAME):

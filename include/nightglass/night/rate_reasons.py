@@ -13,17 +13,18 @@ _ROUNDING = 1 - 1e-9
 
 
 def rate_reasons(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> list[Reason]:
-    """Judge the anomaly rate against the baseline and against the champion's frozen first nights.
+    """Judge tonight's rate against the usual one, and the last week's against the champion's frozen first nights.
 
-    A significant increase by ``options.ratio`` asks for a new model; a significant one by its square root (half
-    the way on a ratio scale) is worth watching. Less is no news: over enough images every two nights differ
-    significantly. While the usual rate is being learned, even a doubling is only watched.
+    An increase by ``options.ratio`` that is significant at ``alpha`` asks for a new model; one by its square root
+    (half the way on a ratio scale) that is significant at ``watch_alpha`` is worth watching. Less is no news: over
+    enough images every two nights differ significantly. While the usual rate is being learned, even a doubling is
+    only watched. The week catches what no single night shows: slow change, and a rise in nights of few images.
 
     Args:
         scored: Scored images of the night, at least 1.
         anomalous: How many of them are anomalous.
         baseline: What is usual.
-        options: Ratio and significance level.
+        options: Ratio and significance levels.
     """
     reasons = [
         _learning_reason(scored, anomalous, baseline, options)
@@ -46,7 +47,8 @@ def _learning_reason(scored: int, anomalous: int, baseline: Baseline, options: D
             value=anomalous / scored,
         )
     usual = baseline.anomalous / baseline.scored
-    p_value = _increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored)
+    variance = _variance(options, 1, baseline.nights)
+    p_value = increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored, variance)
     reason = _compare("anomaly_rate", scored, anomalous, usual, p_value, options)
     if reason.verb is Verb.OK:
         text = f"{percent(anomalous / scored)} of {scored} images are anomalous, {learning}"
@@ -57,17 +59,21 @@ def _learning_reason(scored: int, anomalous: int, baseline: Baseline, options: D
 def _baseline_reason(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> Reason:
     if baseline.source == "expected":
         usual = baseline.anomaly_rate or 0.0
-        p_value = _excess_p_value(anomalous, scored, usual)
+        p_value = excess_p_value(anomalous, scored, usual, options.rate_spread**2)
     else:
         usual = baseline.anomalous / max(baseline.scored, 1)
-        p_value = _increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored)
+        variance = _variance(options, 1, baseline.nights)
+        p_value = increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored, variance)
     return _compare("anomaly_rate", scored, anomalous, usual, p_value, options)
 
 
 def _frozen_reason(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> Reason:
     usual = baseline.frozen_anomalous / baseline.frozen_scored
-    p_value = _increase_p_value(anomalous, scored, baseline.frozen_anomalous, baseline.frozen_scored)
-    return _compare("anomaly_rate:frozen", scored, anomalous, usual, p_value, options, of="first nights'")
+    anomalous, scored = anomalous + baseline.recent_anomalous, scored + baseline.recent_scored
+    nights = baseline.recent_nights + 1
+    variance = _variance(options, nights, options.baseline_nights)
+    p_value = increase_p_value(anomalous, scored, baseline.frozen_anomalous, baseline.frozen_scored, variance)
+    return _compare("anomaly_rate:frozen", scored, anomalous, usual, p_value, options, "first nights'", nights)
 
 
 def _compare(
@@ -78,21 +84,24 @@ def _compare(
     p_value: float,
     options: DecisionOptions,
     of: str = "usual",
+    nights: int = 1,
 ) -> Reason:
     rate = anomalous / scored
     verb = Verb.OK
-    if anomalous >= _MIN_ANOMALOUS and p_value < options.alpha:
-        if rate >= options.ratio * usual * _ROUNDING:
+    if anomalous >= _MIN_ANOMALOUS:
+        if p_value < options.alpha and rate >= options.ratio * usual * _ROUNDING:
             verb = Verb.RETRAIN
-        elif rate >= math.sqrt(options.ratio) * usual * _ROUNDING:
+        elif p_value < options.watch_alpha and rate >= math.sqrt(options.ratio) * usual * _ROUNDING:
             verb = Verb.WATCH
     # With nothing usual there is no ratio to tell; the test alone has judged.
     ratio = ratio_of(rate, usual)
+    over = f" over {nights} nights" if nights > 1 else ""
     if verb is Verb.OK:
-        text = f"{percent(rate)} of {scored} images are anomalous, {of} {percent(usual)}"
+        text = f"{percent(rate)} of {scored} images{over} are anomalous, {of} {percent(usual)}"
     else:
+        found = f"the anomaly rate{over} is {share_of(anomalous, scored)}"
         times = "over the" if ratio is None else f"{ratio:.1f} times the"
-        text = f"the anomaly rate is {share_of(anomalous, scored)}, {times} {of} {percent(usual)} ({p_text(p_value)})"
+        text = f"{found}, {times} {of} {percent(usual)} ({p_text(p_value)})"
     return Reason(
         code=code,
         verb=verb,
@@ -105,19 +114,46 @@ def _compare(
     )
 
 
-def _increase_p_value(anomalous: int, scored: int, usual_anomalous: int, usual_scored: int) -> float:
+def _variance(options: DecisionOptions, nights: int, usual_nights: int) -> float:
+    """Return the variance of the ratio of two mean rates that nights differ by as it is."""
+    return options.rate_spread**2 * (1 / nights + 1 / max(usual_nights, 1))
+
+
+def increase_p_value(
+    anomalous: int, scored: int, usual_anomalous: int, usual_scored: int, variance: float = 0.0
+) -> float:
     """Return the one-sided p-value of Fisher's exact test: so many of all anomalous images fall on tonight.
 
-    Fisher, "The Logic of Inductive Inference", 1935: given both totals, tonight's count is hypergeometric.
+    Fisher, "The Logic of Inductive Inference", 1935: given both totals, tonight's count is hypergeometric. It knows
+    nothing of nights that differ by themselves. The test is (but for the finite totals) the prediction of a count
+    whose rate is gamma distributed with ``usual_anomalous`` as its shape, and such a rate has the relative variance
+    ``1 / shape``; so ``variance`` is added there: the usual counts weigh as ``1 / (1 / usual_anomalous + variance)``
+    anomalous images, at the same rate (Greenwood & Yule 1920 for the gamma-Poisson mixture).
+
+    Args:
+        anomalous: Anomalous images.
+        scored: Of so many.
+        usual_anomalous: As usual.
+        usual_scored: As usual.
+        variance: Of the ratio of the two rates when nothing changes, beyond chance.
     """
     from scipy.stats import hypergeom
 
+    if usual_anomalous and variance:
+        weight = max(1, round(1 / (1 / usual_anomalous + variance)))
+        usual_anomalous, usual_scored = weight, round(usual_scored * weight / usual_anomalous)
     total = scored + usual_scored
     return float(hypergeom.sf(anomalous - 1, total, anomalous + usual_anomalous, scored))
 
 
-def _excess_p_value(anomalous: int, scored: int, expected_rate: float) -> float:
-    """Return the one-sided p-value of the exact binomial test against a rate that is known."""
+def excess_p_value(anomalous: int, scored: int, expected_rate: float, variance: float = 0.0) -> float:
+    """Return the one-sided p-value of the exact binomial test against a rate that is known.
+
+    With a ``variance`` it is that of `increase_p_value`, for usual counts that weigh as ``1 / variance`` anomalies.
+    """
     from scipy.stats import binom
 
+    if expected_rate and variance:
+        weight = max(1, round(1 / variance))
+        return increase_p_value(anomalous, scored, weight, round(weight / expected_rate))
     return float(binom.sf(anomalous - 1, scored, expected_rate))

@@ -6,12 +6,16 @@ from nightglass.records import ModelRef, Record
 
 
 class Paired(Record):
-    """A figure of both models on the same images; ``low`` and ``high`` bound challenger minus champion."""
+    """A figure of both models on the same images; ``low`` and ``high`` bound challenger minus champion.
+
+    ``p_value`` is the bootstrap's one-sided one that the challenger's is no higher.
+    """
 
     champion: float
     challenger: float
     low: float
     high: float
+    p_value: float
 
     @property
     def difference(self) -> float:
@@ -23,6 +27,8 @@ class Detection(Record):
     """How well both models rank defects above good images.
 
     ``source``: ``labels`` are defects that an analyst called so; ``drawn`` ones were drawn into good images.
+    ``found`` is the share of the defects at and above the image threshold; a champion that raises more false alarms on
+    these images than it aims at is measured at the threshold that holds the aim.
     """
 
     source: Literal["labels", "drawn"]
@@ -30,6 +36,7 @@ class Detection(Record):
     normals: int
     auroc: Paired
     average_precision: Paired
+    found: Paired
 
 
 class FalseAlarms(Record):
@@ -81,13 +88,17 @@ class TrainingFacts(Record):
 
 
 class Evaluation(Record):
-    """Champion and challenger on the same frozen images, measured in one run."""
+    """Champion and challenger on the same frozen images, measured in one run.
+
+    ``images`` were scored by both; ``unreadable`` ones are left out of every figure.
+    """
 
     collection: str
     champion: ModelRef
     challenger: ModelRef
     data_version: str  # of the frozen images
     images: int
+    unreadable: int = 0
     confidence: float
     labels: Detection | None
     drawn: Detection | None

@@ -50,6 +50,7 @@ class PromotionEvent(Record):
     by: str
     reason: str
     run: str | None
+    entry: int
 
 
 def result_sha256(assessment: Assessment) -> str:

@@ -1,27 +1,25 @@
 """What Nightglass remembers of its nights and promotions, in SQLite or PostgreSQL."""
 
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from sqlalchemy import RowMapping
 
-from nightglass.errors import InputError
 from nightglass.records import Assessment, ModelRef, NightSummary
+from nightglass.retraining.records import Outcome, Retraining
+from nightglass.retraining.verdicts import NewVerdict, Verdict
 from nightglass.store.database import Database
 from nightglass.store.migrations import apply_migrations
+from nightglass.store.promotions import ChampionChange, promotion_row
 from nightglass.store.queries import load_queries
-from nightglass.store.rows import (
-    NightRow,
-    PromotionEvent,
-    child_rows,
-    format_time,
-    night_row,
-    storable,
-)
+from nightglass.store.retrainings import gate_rows, retraining_row, retrainings_of
+from nightglass.store.rows import NightRow, PromotionEvent, child_rows, night_row
+from nightglass.store.verdicts import append_verdicts, read_verdicts
 
 
 class Store:
@@ -132,51 +130,37 @@ class Store:
         rows = self._fetch("list_nights", collection=collection, limit=limit)
         return [NightRow.model_validate(dict(row)) for row in rows]
 
-    def record_promotion(
-        self,
-        *,
-        collection: str,
-        model_name: str,
-        event: Literal["promoted", "rolled_back"],
-        version: str,
-        previous_version: str | None,
-        at: datetime,
-        by: str,
-        reason: str,
-        run: str | None = None,
-    ) -> bool:
-        """Append one entry to the promotion log, which no query changes or deletes.
+    def change_champion(
+        self, model_name: str, decide: Callable[[list[PromotionEvent]], ChampionChange | None], now: datetime
+    ) -> list[PromotionEvent]:
+        """Append to the promotion log, which no query changes or deletes, what ``decide`` makes of the log.
+
+        Nobody else writes while ``decide`` looks at the model's history, newest first, so that every entry
+        names the version that it really replaced.
 
         Returns:
-            False when the model's newest entry is this one, from the same run: a task that was retried.
+            The history afterwards, newest first; the same as before when ``decide`` gave None.
+
+        Raises:
+            InputError: Nobody is named, or no reason is given.
         """
-        if not by.strip() or not reason.strip():
-            raise InputError(f"{model_name}: expected who changes the champion and why, got {by=} {reason=}")
-        entry = storable(
-            {
-                "collection": collection,
-                "model_name": model_name,
-                "event": event,
-                "version": version,
-                "previous_version": previous_version,
-                "at": format_time(at),
-                "by": by,
-                "reason": reason,
-                "run": run,
-            }
-        )
-        same = ("collection", "event", "version", "run")
+        read, of_model = self._queries["promotions_of_model"], {"model_name": model_name}
         with self._database.writing() as connection:
-            last = connection.execute(self._queries["last_promotion"], entry).mappings().first()
-            if last is not None and run is not None and all(last[name] == entry[name] for name in same):
-                return False
-            connection.execute(self._queries["append_promotion"], entry)
-        return True
+            history = _events(connection.execute(read, of_model).mappings())
+            change = decide(history)
+            if change is None:
+                return history
+            row = promotion_row(model_name, change, history[0] if history else None, now)
+            connection.execute(self._queries["append_promotion"], row)
+            return _events(connection.execute(read, of_model).mappings())
+
+    def promotions_of_model(self, model_name: str) -> list[PromotionEvent]:
+        """Return the promotion log of a registered model, newest first."""
+        return _events(self._fetch("promotions_of_model", model_name=model_name))
 
     def model_history(self, collection: str) -> list[PromotionEvent]:
         """Return who made which version production, when and until when, newest first."""
-        rows = self._fetch("model_history", collection=collection)
-        return [PromotionEvent.model_validate(dict(row)) for row in rows]
+        return _events(self._fetch("model_history", collection=collection))
 
     def nights_since_promotion(self, collection: str, model: ModelRef, before: str) -> int | None:
         """Count the nights before ``before`` that a version has judged since it replaced another one.
@@ -197,9 +181,62 @@ class Store:
         )
         return int(rows[0]["nights"])
 
+    def add_verdicts(self, collection: str, verdicts: Iterable[NewVerdict], now: datetime) -> int:
+        """Record verdicts, all of them or none; no query changes or deletes one.
+
+        Args:
+            collection: Whose images they are on.
+            verdicts: In the order in which they were given.
+            now: When those are given that do not say when; never before the collection's newest.
+
+        Returns:
+            How many were new. The same verdict on the same subject by the same person again is none.
+        """
+        with self._database.writing() as connection:
+            return append_verdicts(connection, self._queries, collection, verdicts, now)
+
+    def verdicts(self, collection: str, *, nights: Collection[str] | None = None) -> list[Verdict]:
+        """Return every verdict ever given, in the order in which they were recorded.
+
+        Args:
+            collection: Whose verdicts.
+            nights: Only those that were given on these nights; their images may have others, on a copy elsewhere.
+        """
+        with self._database.reading() as connection:
+            return read_verdicts(connection, self._queries, collection, nights)
+
+    def publish_retraining(self, retraining: Retraining) -> bool:
+        """Replace what is known of a retraining, in one transaction.
+
+        Returns:
+            False when it was published before, whenever that one finished: then no row changes.
+        """
+        row = retraining_row(retraining)
+        with self._database.writing() as connection:
+            if connection.execute(self._queries["retraining_sha256"], row).scalar() == row["result_sha256"]:
+                return False
+            connection.execute(self._queries["delete_retraining"], row)
+            connection.execute(self._queries["insert_retraining"], row)
+            if gates := gate_rows(retraining):
+                connection.execute(self._queries["insert_gate"], gates)
+        return True
+
+    def list_retrainings(self, collection: str | None = None, limit: int = 100) -> list[Retraining]:
+        """Return the newest retrainings, newest first, of one collection or of all."""
+        return retrainings_of(self._fetch("list_retrainings", collection=collection, limit=limit))
+
+    def retraining_outcomes(self, model_name: str) -> dict[str, Outcome]:
+        """Return what came of the last retraining of every version that was a challenger."""
+        rows = self._fetch("retraining_outcomes", model_name=model_name)
+        return {row["challenger_version"]: row["outcome"] for row in rows}
+
     def _fetch(self, query: str, **parameters: str | int | None) -> list[RowMapping]:
         with self._database.reading() as connection:
             return list(connection.execute(self._queries[query], parameters).mappings())
+
+
+def _events(rows: Iterable[RowMapping]) -> list[PromotionEvent]:
+    return [PromotionEvent.model_validate(dict(row)) for row in rows]
 
 
 def _summaries(rows: list[RowMapping]) -> list[NightSummary]:

@@ -1,11 +1,15 @@
 """An MLflow of its own for each test, and a small detector with its loader."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from nightglass.collections import Collection
 from nightglass.registry import Registry
+from nightglass.settings import Settings
 
 NAME = "nightglass-cells"
 LOADER = """
@@ -57,3 +61,44 @@ def detector(tmp_path: Path) -> Path:
     (folder / "offset.txt").write_text("0.5")
     (folder / "bank" / "coreset.bin").write_bytes(bytes(range(256)))
     return folder
+
+
+# Promotion: settings with an MLflow and a results database of their own
+
+
+@pytest.fixture
+def collection() -> Collection:
+    return Collection(name="cells", images="/data/{night}")
+
+
+@pytest.fixture
+def results_url() -> str:
+    """The results database: SQLite in NIGHTGLASS_HOME, but for the modules that have another one."""
+    return ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_mlflow: Path, results_url: str, sql_dir: Path) -> Settings:
+    """MLflow and the results database are empty."""
+    home = tmp_path / "my home"
+    home.mkdir()
+    shutil.copy(empty_mlflow, home)
+    return Settings(home=home, database_url=results_url, tracking_url="", sql_dir=sql_dir).resolved()
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return MlflowClient(settings.tracking_url)
+
+
+@pytest.fixture
+def add_versions(client: MlflowClient) -> Callable[[int], None]:
+    """Register so many versions more, without files."""
+
+    def add(count: int) -> None:
+        if not client.search_registered_models(f"name = '{NAME}'"):
+            client.create_registered_model(NAME)
+        for _ in range(count):
+            client.create_model_version(NAME, source="file:///nowhere", tags={"data_version": "ab" * 32})
+
+    return add

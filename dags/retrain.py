@@ -1,0 +1,214 @@
+"""Fits a challenger on recent nights, proves it against the champion, and promotes it where it is better.
+
+**Purpose.** One DAG `retrain_<collection>` for each file in the collections' folder. A night whose decision is
+`retrain` starts it (unless `retraining.automatic` is false); anybody may start it by hand.
+
+**Inputs.** The recent nights' images and scores, analysts' verdicts, the champion with the record of what it was
+fitted on, and the form.
+
+**Outputs.** A folder of the retraining (training images, frozen images, figures, gates, `report.html`, model card),
+a new version of the registered model, rows behind the views `retrainings` and `gates`, and, when every gate was
+met and nobody objected, an entry in the promotion log, MLflow's alias `champion` and an event of the asset
+`champion_<collection>`.
+
+**Idempotent.** A step that runs again finds what it did: the challenger is fitted and promoted once.
+
+A red task: see `docs/runbook.md`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param, chain, task
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
+
+from nightglass.collections import Collection, read_collection
+from nightglass.settings import read_settings
+from nightglass_airflow.champions import champion_asset, name_person
+from nightglass_airflow.collection_files import read_collections
+from nightglass_airflow.connections import alert_urls, storage_options
+from nightglass_airflow.failures import default_arguments
+from nightglass_airflow.retraining import find_request, retrain_requests
+
+_STEPS = {"approve": "approve", "promote": "promote_challenger", "conclude": "conclude"}
+
+
+@task(execution_timeout=timedelta(hours=2))
+def take_snapshot(
+    collection_file: str, params: Mapping[str, Any], dag_run: DagRunProtocol, triggering_asset_events: Mapping[Any, Any]
+) -> dict[str, Any]:
+    """Choose the training images and the frozen images from recent nights, verdicts and the champion's own images."""
+    from nightglass.retraining import flow
+    from nightglass.retraining.plan import Request
+
+    collection = read_collection(Path(collection_file))
+    asked = find_request(triggering_asset_events)
+    request = Request(
+        run=dag_run.run_id,
+        requested_by="the nightly decision" if asked else name_person(dag_run),
+        reason=asked.reason if asked else params["reason"] or "started by hand",
+        champion_version=asked.model_version if asked else None,
+        since=params["since"],
+        until=params["until"] or (asked.night if asked else None),
+        use_verdicts=params["use_verdicts"],
+        dry_run=params["dry_run"],
+    )
+    plan = flow.snapshot(collection_file, request, storage_options=storage_options(collection))
+    if plan is None:
+        raise AirflowSkipException(
+            f"{collection.name}: the model that {request.reason!r} was about is champion no more"
+        )
+    return plan.model_dump()
+
+
+@task(execution_timeout=timedelta(hours=6))
+def fit_challenger(plan: dict[str, Any]) -> dict[str, Any]:
+    """Fit the challenger on the snapshot and register it as the next version of the model."""
+    from nightglass.retraining.flow import RetrainPlan, fit
+
+    collection = read_collection(Path(plan["collection_file"]))
+    return fit(RetrainPlan(**plan), storage_options=storage_options(collection)).model_dump()
+
+
+@task(execution_timeout=timedelta(hours=3))
+def evaluate_models(plan: dict[str, Any]) -> dict[str, object]:
+    """Measure champion and challenger on the same frozen images: detection, false alarms, slices, cost."""
+    from nightglass.retraining.flow import RetrainPlan, evaluate
+
+    collection = read_collection(Path(plan["collection_file"]))
+    return evaluate(RetrainPlan(**plan), storage_options=storage_options(collection))
+
+
+@task(execution_timeout=timedelta(minutes=30))
+def judge_challenger(plan: dict[str, Any]) -> dict[str, object]:
+    """Judge every gate and write the gate report."""
+    from nightglass.retraining import flow
+
+    collection = read_collection(Path(plan["collection_file"]))
+    return flow.judge_challenger(flow.RetrainPlan(**plan), storage_options=storage_options(collection))
+
+
+@task.branch(execution_timeout=timedelta(minutes=10))
+def choose_next(judged: dict[str, Any]) -> str:
+    """Go on to a person, to the promotion, or to the end."""
+    return _STEPS[judged["next"]]
+
+
+# Where nobody is asked, the approval is skipped.
+@task(execution_timeout=timedelta(minutes=30), trigger_rule="none_failed_min_one_success")
+def promote_challenger(
+    plan: dict[str, Any], answer: dict[str, Any] | None, outlet_events: OutletEventAccessorsProtocol
+) -> dict[str, Any]:
+    """Make the challenger the champion: an entry in the promotion log, then MLflow's alias."""
+    from nightglass.retraining import flow
+
+    collection = read_collection(Path(plan["collection_file"]))
+    by = _name_approver(answer) or "automatic"
+    done = flow.promote_challenger(flow.RetrainPlan(**plan), by=by, storage_options=storage_options(collection))
+    outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
+    return done.model_dump()
+
+
+# Whatever came of it, it is written down.
+@task(execution_timeout=timedelta(minutes=30), trigger_rule="none_failed_min_one_success")
+def conclude(plan: dict[str, Any], answer: dict[str, Any] | None, promoted: dict[str, Any] | None) -> dict[str, Any]:
+    """Write the model card and the rows, and tell people what came of the retraining."""
+    from nightglass.retraining import flow
+    from nightglass.retraining.conclusion import Approval
+
+    collection = read_collection(Path(plan["collection_file"]))
+    approval = None
+    if answer:
+        is_approved = answer["chosen_options"] == [ApprovalOperator.APPROVE]
+        approval = Approval(approved=is_approved, by=_name_approver(answer), at=str(answer["responded_at"]))
+    return flow.conclude(
+        flow.RetrainPlan(**plan),
+        promoted=promoted is not None,
+        approval=approval,
+        storage_options=storage_options(collection),
+        alert_urls=alert_urls(collection),
+    ).model_dump()
+
+
+def _name_approver(answer: dict[str, Any] | None) -> str | None:
+    user = (answer or {}).get("responded_by_user") or {}
+    return user.get("name") or None
+
+
+def retrain_form(collection: Collection) -> dict[str, Param]:
+    """Return the fields of the form that the Airflow UI shows; all are optional."""
+    night = {"type": ["null", "string"], "format": "date", "section": "Which nights"}
+    return {
+        "reason": Param(
+            "",
+            type="string",
+            maxLength=2000,
+            title="Reason",
+            section="Why",
+            description_md="Why a new model is wanted; the history keeps it.",
+        ),
+        "since": Param(
+            None, title="First night", description_md="Empty: as many as the collection's file says.", **night
+        ),
+        "until": Param(None, title="Last night", description_md="Empty: the latest one.", **night),
+        "use_verdicts": Param(
+            True,
+            type="boolean",
+            title="Use verdicts",
+            section="How",
+            description_md="Learn from what analysts said, and measure with it.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            section="How",
+            description_md=f"Fit and judge a challenger of `{collection.model_name}`, but promote nothing.",
+        ),
+    }
+
+
+def build_dag(path: Path, collection: Collection) -> DAG:
+    """Wire the retraining DAG of one collection."""
+    options = collection.retraining
+    with DAG(
+        dag_id=f"retrain_{collection.name}",
+        description=f"Proves and promotes a new model of {collection.name}",
+        doc_md=__doc__,
+        schedule=[retrain_requests(collection.name)] if options.automatic else None,
+        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")),
+        catchup=False,
+        max_active_runs=1,
+        default_args=default_arguments(collection),
+        params=retrain_form(collection),
+        tags={"nightglass", "retrain"},
+    ) as dag:
+        plan = take_snapshot(str(path))
+        fitted = fit_challenger.override(pool=collection.scoring.pool, doc_md=fit_challenger.function.__doc__)(plan)
+        evaluate = evaluate_models.override(pool=collection.scoring.pool, doc_md=evaluate_models.function.__doc__)
+        judged = judge_challenger(fitted)
+        approve = ApprovalOperator(
+            task_id="approve",
+            doc_md="Ask a person whether the challenger, which met every gate, becomes the champion.",
+            subject="{{ ti.xcom_pull(task_ids='judge_challenger')['sentence'] }}",
+            body="{{ ti.xcom_pull(task_ids='judge_challenger')['body'] }}",
+            defaults=ApprovalOperator.REJECT,
+            response_timeout=timedelta(hours=options.approval_hours),
+            retries=0,
+        )
+        promote = promote_challenger.override(outlets=[champion_asset(collection)])
+        promoted = promote(fitted, approve.output)
+        concluded = conclude(fitted, approve.output, promoted)
+        chain(evaluate(fitted), judged, choose_next(judged), [approve, promoted, concluded])
+    return dag
+
+
+# A broken file has a DAG of its own that says so: see nightly.py.
+sound_files, _ = read_collections(read_settings().collections_dir)
+for file, file_collection in sound_files.items():
+    build_dag(file, file_collection)

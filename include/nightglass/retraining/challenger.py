@@ -1,0 +1,77 @@
+"""Fit a challenger on a snapshot, and score a group of new images against each other."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nightglass.collections import Collection
+from nightglass.detector.detector import Detector
+from nightglass.engine.fit import Fitted, build_on_good, fit_detector
+from nightglass.engine.pipeline import Pipeline
+from nightglass.engine.stage_times import StageTimes
+from nightglass.engine.training import TrainingImages, collect_good
+from nightglass.retraining.training_images import as_manifest, as_training, open_images
+
+Options = Mapping[str, Any] | None
+
+
+def fit_challenger(
+    training: pa.Table,
+    collection: Collection,
+    out: Path,
+    *,
+    data_version: str,
+    storage_options: Options,
+    workers: int,
+    progress: Callable[[int], None] | None = None,
+) -> Fitted:
+    """Fit a detector on the images of a training record and write it to ``out``.
+
+    Args:
+        training: The record; its order matters to the fit.
+        collection: Detector and reading options.
+        out: Where the detector goes.
+        data_version: Of the record, as the detector says it.
+        storage_options: Credentials of remote images.
+        workers: Threads.
+        progress: Called with the number of images of every finished batch.
+
+    Raises:
+        ModelError: There are too few good images.
+        StorageError: A store does not answer.
+    """
+    folders, rows = open_images(training, storage_options)
+    return fit_detector(
+        folders,
+        as_manifest(training, data_version),
+        as_training(training, rows),
+        collection,
+        out,
+        record=training,
+        workers=workers,
+        times=StageTimes(),
+        progress=progress,
+    )
+
+
+def score_each_other(
+    group: pa.Table, champion: Detector, collection: Collection, *, storage_options: Options, workers: int
+) -> NDArray[np.float64]:
+    """Return the leave-one-out image score ``(N,)`` of each of a group's images, by the champion's network.
+
+    NaN for an image that cannot be read any more, and beyond the first 2,000 that are drawn at random: those stay out.
+    """
+    folders, rows = open_images(group, storage_options)
+    options = collection.scoring
+    backend = champion.open_backend(workers, options.device)
+    manifest, size = as_manifest(group, ""), champion.options.backbone.image_size
+    training = TrainingImages(rows, [], frozenset())
+    with Pipeline(folders, backend, size, options, workers=workers, times=StageTimes()) as pipeline:
+        found = collect_good(pipeline, training, manifest, collection)
+        _, scores = build_on_good(found, manifest, collection, champion.network_path, champion.precision)
+    by_path = {found.rows[number].path: score for number, score in zip(found.held_out, scores.tolist(), strict=True)}
+    return np.array([by_path.get(row.path, np.nan) for row in rows])

@@ -1,0 +1,124 @@
+"""The end of a retraining: its outcome, the model card, the rows, and who is told."""
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nightglass.alerts import send_alert
+from nightglass.models import open_registry
+from nightglass.records import ModelRef, Record
+from nightglass.retraining.card import render_card
+from nightglass.retraining.plan import (
+    CARD_NAMES,
+    EVALUATION_NAME,
+    FACTS_NAME,
+    GATES_NAME,
+    REPORT_NAME,
+    Planned,
+)
+from nightglass.retraining.records import Evaluation, GateReport, Outcome, Retraining, TrainingFacts
+from nightglass.store import Store, format_time
+
+_TOLD_NAME = "alerted.txt"
+_WORDS: dict[Outcome, str] = {
+    "promoted": "promoted",
+    "refused": "refused by its gates",
+    "rejected": "rejected",
+    "dry_run": "not promoted: a dry run",
+}
+
+
+class Approval(Record):
+    """What a person answered; ``by`` is None where nobody did in time."""
+
+    approved: bool
+    by: str | None
+    at: str
+
+
+class Conclusion(Record):
+    """What came of a retraining."""
+
+    outcome: Outcome
+    sentence: str
+    card_url: str
+    report_url: str
+
+
+def conclude_retraining(
+    planned: Planned, promoted: bool, approval: Approval | None, alert_urls: Sequence[str]
+) -> Conclusion:
+    """Write card and rows, attach them to the version, and tell people, each once."""
+    plan, place = planned.plan, planned.place
+    folder = place.folder
+    evaluation = Evaluation.model_validate_json(folder.read_bytes(EVALUATION_NAME))
+    facts = TrainingFacts.model_validate_json(folder.read_bytes(FACTS_NAME))
+    gates = GateReport.model_validate_json(folder.read_bytes(GATES_NAME))
+    outcome = _name_outcome(gates, promoted, dry_run=plan.request.dry_run)
+    sentence = _tell(outcome, gates, approval)
+    cards = render_card(plan, evaluation, gates, facts, planned.challenger, outcome, approval)
+    for name, text in zip(CARD_NAMES, cards, strict=True):
+        folder.write_bytes(name, text.encode())
+    # The rows come before MLflow and the alert: what people query is there even where MLflow is down.
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        store.migrate()
+        store.publish_retraining(
+            Retraining(
+                collection=plan.collection,
+                run=plan.request.run,
+                model_name=plan.champion.name,
+                champion_version=plan.champion.version,
+                challenger_version=plan.challenger and plan.challenger.version,
+                data_version=plan.data_version,
+                started_at=plan.started_at,
+                finished_at=format_time(datetime.now(UTC)),
+                requested_by=plan.request.requested_by,
+                reason=plan.request.reason,
+                outcome=outcome,
+                sentence=sentence,
+                folder_url=plan.folder_url,
+                gates=gates.gates,
+            )
+        )
+    if plan.challenger is not None:
+        _annotate(planned, plan.challenger, {"outcome": outcome}, cards[0])
+    report_url, card_url = f"{plan.folder_url}/{REPORT_NAME}", f"{plan.folder_url}/{CARD_NAMES[1]}"
+    _tell_once(planned, outcome, sentence, report_url, alert_urls)
+    return Conclusion(outcome=outcome, sentence=sentence, card_url=card_url, report_url=report_url)
+
+
+def _annotate(planned: Planned, challenger: ModelRef, tags: dict[str, str], card: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="nightglass-") as work:
+        files = [Path(work) / name for name in (*CARD_NAMES, REPORT_NAME, GATES_NAME, FACTS_NAME)]
+        for file in files:
+            file.write_bytes(planned.place.folder.read_bytes(file.name))
+        registry = open_registry(planned.place.settings)
+        registry.annotate_version(challenger, tags=tags, description=card, files=files)
+
+
+def _name_outcome(gates: GateReport, promoted: bool, *, dry_run: bool) -> Outcome:
+    if promoted:
+        return "promoted"
+    if not gates.passed:
+        return "refused"
+    return "dry_run" if dry_run else "rejected"
+
+
+def _tell(outcome: Outcome, gates: GateReport, approval: Approval | None) -> str:
+    if outcome != "rejected":
+        return gates.sentence
+    who = f"by {approval.by}" if approval and approval.by else "as nobody approved it in time"
+    return f"{gates.sentence} It was rejected {who}."
+
+
+def _tell_once(planned: Planned, outcome: Outcome, sentence: str, report_url: str, urls: Sequence[str]) -> None:
+    plan, place = planned.plan, planned.place
+    if not urls or "retrain" not in place.collection.alerts.about or place.folder.exists(_TOLD_NAME):
+        return
+    send_alert(
+        urls,
+        title=f"Nightglass: {plan.collection}: challenger {_WORDS[outcome]}",
+        body=f"{sentence}\nReport: {report_url}\nAirflow: {place.settings.ui_url}",
+    )
+    place.folder.write_bytes(_TOLD_NAME, outcome.encode())

@@ -1,0 +1,194 @@
+"""One retraining, step by step: what the tasks of the retraining DAG call, in this order.
+
+`snapshot`, `fit`, `evaluate`, `judge_challenger`, `promote_challenger` where it may, `conclude`. Each step reads what
+the one before left in the retraining's folder, so any of them can run again.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from nightglass import promotion
+from nightglass.engine.stage_times import count_workers
+from nightglass.engine.training_record import read_training
+from nightglass.errors import InputError
+from nightglass.models import find_fitted, find_model, register_fitted
+from nightglass.records import ModelRef
+from nightglass.retraining.challenger import fit_challenger, score_each_other
+from nightglass.retraining.conclusion import Approval, Conclusion, conclude_retraining
+from nightglass.retraining.evaluation import evaluate_models
+from nightglass.retraining.gates import judge
+from nightglass.retraining.gathering import find_nights, gather_nights
+from nightglass.retraining.plan import (
+    EVALUATION_NAME,
+    FACTS_NAME,
+    FROZEN_NAME,
+    GATES_NAME,
+    REPORT_NAME,
+    TRAINING_NAME,
+    Planned,
+    Request,
+    RetrainPlace,
+    RetrainPlan,
+)
+from nightglass.retraining.records import Evaluation, GateReport, TrainingFacts
+from nightglass.retraining.report import gate_markdown, render_gate_report
+from nightglass.retraining.snapshot import take_snapshot
+from nightglass.retraining.training_images import open_images
+from nightglass.retraining.verdicts import VerdictsInEffect
+from nightglass.store import Store, format_time
+
+Options = Mapping[str, Any] | None
+
+
+def snapshot(collection_file: str, request: Request, *, storage_options: Options = None) -> RetrainPlan | None:
+    """Choose what the challenger is fitted on and what both models are measured on, and write it down.
+
+    Returns:
+        None when the version that the request is about is champion no more: it was answered already.
+
+    Raises:
+        ModelError: The collection has no champion.
+        InputError: The champion scored no night in reach.
+    """
+    place = RetrainPlace.open(collection_file, request.run, storage_options)
+    collection = place.collection
+    promotion.reconcile_champion(collection, place.settings)
+    champion = find_model(f"models:/{collection.model_name}@champion", place.settings)
+    if request.champion_version not in {None, champion.ref.version}:
+        return None
+    detector = champion.detector
+    nights, seed = place.nights(), collection.detector.seed
+    chosen = find_nights(nights, request.since, request.until, collection.retraining.nights)
+    taken = take_snapshot(
+        detector,
+        read_training(detector.network_path.parent),
+        gather_nights(nights, chosen, detector.fingerprint[:12], seed),
+        _read_verdicts(place, use=request.use_verdicts),
+        collection,
+        lambda group: score_each_other(
+            group, detector, collection, storage_options=storage_options, workers=count_workers()
+        ),
+    )
+    place.folder.remove()
+    place.folder.write_table(TRAINING_NAME, taken.training)
+    place.folder.write_table(FROZEN_NAME, taken.frozen)
+    place.folder.write_bytes(FACTS_NAME, taken.facts.model_dump_json(indent=1).encode())
+    return RetrainPlan(
+        collection=collection.name,
+        collection_file=collection_file,
+        request=request,
+        folder_url=place.folder.url,
+        champion=champion.ref,
+        champion_fingerprint=detector.fingerprint,
+        data_version=taken.facts.data_version,
+        started_at=format_time(datetime.now(UTC)),
+    )
+
+
+def fit(plan: RetrainPlan, *, storage_options: Options = None) -> RetrainPlan:
+    """Fit the challenger and register it as the next version; a second time finds the one that was registered."""
+    planned = Planned(plan, storage_options)
+    place = planned.place
+    tags = {"retraining": plan.request.run, "data_version": plan.data_version}
+    challenger = find_fitted(place.collection, tags, place.settings)
+    if challenger is None:
+        # Always the same place, so that a killed fit leaves nothing behind for long.
+        out = place.settings.home / "challengers" / place.collection.name
+        fitted = fit_challenger(
+            place.folder.read_table(TRAINING_NAME),
+            place.collection,
+            out,
+            data_version=plan.data_version,
+            storage_options=storage_options,
+            workers=count_workers(),
+        )
+        version = register_fitted(out, fitted, place.collection, place.settings, tags=tags)
+        shutil.rmtree(out)
+        challenger = find_model(ModelRef(name=place.collection.model_name, version=version).uri, place.settings)
+    return plan.model_copy(
+        update={"challenger": challenger.ref, "challenger_fingerprint": challenger.detector.fingerprint}
+    )
+
+
+def evaluate(plan: RetrainPlan, *, storage_options: Options = None) -> dict[str, object]:
+    """Measure champion and challenger on the same frozen images, in one run."""
+    planned = Planned(plan, storage_options)
+    place = planned.place
+    frozen = place.folder.read_table(FROZEN_NAME)
+    folders, rows = open_images(frozen, storage_options)
+    evaluation = evaluate_models(
+        folders,
+        frozen,
+        rows,
+        planned.champion,
+        planned.challenger,
+        place.collection,
+        workers=count_workers(),
+    )
+    place.folder.write_bytes(EVALUATION_NAME, evaluation.model_dump_json(indent=1).encode())
+    return {"images": evaluation.images, "rank_correlation": evaluation.rank_correlation}
+
+
+def judge_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> dict[str, object]:
+    """Judge every gate and write the report; return what Airflow's approval page shows.
+
+    ``next`` is the step that follows: ``approve``, ``promote`` or ``conclude``.
+    """
+    place = Planned(plan, storage_options).place
+    evaluation = Evaluation.model_validate_json(place.folder.read_bytes(EVALUATION_NAME))
+    facts = TrainingFacts.model_validate_json(place.folder.read_bytes(FACTS_NAME))
+    gates = judge(evaluation, facts, place.collection.retraining.gates)
+    place.folder.write_bytes(REPORT_NAME, render_gate_report(evaluation, gates, facts).encode())
+    place.folder.write_bytes(GATES_NAME, gates.model_dump_json(indent=1).encode())
+    follows = "approve" if place.collection.retraining.promotion == "approval" else "promote"
+    return {
+        "passed": gates.passed,
+        "sentence": gates.sentence,
+        "body": gate_markdown(evaluation, gates, facts),
+        "report": f"{plan.folder_url}/{REPORT_NAME}",
+        "next": follows if gates.passed and not plan.request.dry_run else "conclude",
+    }
+
+
+def promote_challenger(plan: RetrainPlan, *, by: str, storage_options: Options = None) -> promotion.Promotion:
+    """Make the challenger the champion, if that is still the one that it was compared with.
+
+    Raises:
+        InputError: Its gates were not met.
+        ModelError: There is another champion by now.
+    """
+    place = Planned(plan, storage_options).place
+    gates = GateReport.model_validate_json(place.folder.read_bytes(GATES_NAME))
+    if not gates.passed or plan.request.dry_run or plan.challenger is None:
+        raise InputError(f"{plan.collection}: expected a challenger that met every gate, got: {gates.sentence}")
+    return promotion.promote(
+        place.collection,
+        plan.challenger.version,
+        place.settings,
+        by=by,
+        reason=f"{plan.request.reason}: {gates.sentence}",
+        run=plan.request.run,
+        instead_of=plan.champion.version,
+    )
+
+
+def conclude(
+    plan: RetrainPlan,
+    *,
+    promoted: bool,
+    approval: Approval | None,
+    storage_options: Options = None,
+    alert_urls: Sequence[str] = (),
+) -> Conclusion:
+    """Write the model card and the rows, and tell people what came of the retraining; a second time changes nothing."""
+    return conclude_retraining(Planned(plan, storage_options), promoted, approval, alert_urls)
+
+
+def _read_verdicts(place: RetrainPlace, *, use: bool) -> VerdictsInEffect:
+    if not use:
+        return VerdictsInEffect([])
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        store.migrate()
+        return VerdictsInEffect(store.verdicts(place.collection.name))

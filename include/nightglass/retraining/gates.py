@@ -1,0 +1,137 @@
+"""What a challenger must meet to become the champion: a pure function of what was measured."""
+
+from dataclasses import dataclass
+
+from nightglass.collections import Gates
+from nightglass.night.report.figures import count, p_value
+from nightglass.retraining.cost_gates import judge_costs
+from nightglass.retraining.quality_gates import (
+    chance_above,
+    judge_detection,
+    judge_drawn,
+    judge_false_alarms,
+    judge_labels,
+    significance,
+)
+from nightglass.retraining.records import Evaluation, Gate, GateReport, Paired, TrainingFacts
+from nightglass.retraining.slice_gate import judge_slices
+from nightglass.retraining.wording import alarms, change, interval
+
+
+def judge(evaluation: Evaluation, training: TrainingFacts, options: Gates) -> GateReport:
+    """Judge a challenger by every gate; all must pass.
+
+    Args:
+        evaluation: Both models on the frozen images.
+        training: What the challenger was fitted on.
+        options: The limits.
+    """
+    gates = [
+        _judge_training(training, options),
+        judge_labels(evaluation, options),
+        judge_drawn(evaluation, options),
+        judge_detection(evaluation),
+        judge_false_alarms(evaluation, options),
+        judge_slices(evaluation, options),
+        *judge_costs(evaluation.champion_cost, evaluation.challenger_cost, options),
+        _judge_improvement(evaluation, options),
+    ]
+    failed = [gate for gate in gates if not gate.passed]
+    return GateReport(passed=not failed, sentence=_tell(evaluation, gates, failed), gates=gates)
+
+
+def _judge_training(training: TrainingFacts, options: Gates) -> Gate:
+    limit = options.min_training_ratio * training.champion_images
+    return Gate(
+        name="training",
+        title="Enough training images",
+        champion=training.champion_images,
+        challenger=training.images,
+        low=None,
+        high=None,
+        limit=limit,
+        passed=training.images >= limit,
+        why=f"fitted on {count(training.images)} images, the champion on {count(training.champion_images)}; "
+        f"at least {options.min_training_ratio:g}\u00d7 as many",
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One way in which a challenger may be better; ``text`` says by how much, the p-value is one-sided."""
+
+    name: str
+    text: str
+    p_value: float
+    pair: Paired | None
+
+
+def _judge_improvement(evaluation: Evaluation, options: Gates) -> Gate:
+    """At least one figure better beyond chance, by Holm's correction for the looks taken (Holm, 1979)."""
+    looks = sorted(_looks(evaluation), key=lambda look: look.p_value)
+    level = significance(options)
+    better: list[_Look] = []
+    for place, look in enumerate(looks):
+        if look.p_value > level / (len(looks) - place):
+            break
+        better.append(look)
+    best = looks[0] if looks else None
+    if better:
+        why = "better: " + "; ".join(f"{look.name} {look.text}, {p_value(look.p_value)}" for look in better)
+    elif best:
+        near = f"{best.name} {best.text}, {p_value(best.p_value)}"
+        why = f"nothing is better beyond chance, and a tie is not a win; nearest: {near}"
+    else:
+        why = "not measured: neither defects nor good images among the frozen ones"
+    why += f"; of {len(looks)} figures one needs p \u2264 {level / max(len(looks), 1):.2g}"
+    pair = best.pair if best else None
+    rates = evaluation.false_alarms
+    is_rate = best is not None and pair is None and rates.images
+    return Gate(
+        name="improvement",
+        title="Better than the champion",
+        champion=pair.champion if pair else rates.champion / rates.images if is_rate else None,
+        challenger=pair.challenger if pair else rates.challenger / rates.images if is_rate else None,
+        low=pair.low if pair else None,
+        high=pair.high if pair else None,
+        limit=None,
+        passed=bool(better),
+        why=why,
+    )
+
+
+def _looks(evaluation: Evaluation) -> list[_Look]:
+    looks: list[_Look] = []
+    if evaluation.labels:
+        looks.append(_look("AUROC on labelled defects", evaluation.labels.auroc))
+        looks.append(_look("average precision on labelled defects", evaluation.labels.average_precision))
+    if evaluation.drawn:
+        looks.append(_look("AUROC on drawn defects", evaluation.drawn.auroc))
+    counted = evaluation.false_alarms
+    if counted.images:
+        # Fewer than were aimed for is a higher threshold, not a better model: the champion's must be too many, and the
+        # challenger's fewer. Both must hold, so the larger p-value is that of the pair (Berger 1982).
+        too_many = chance_above(counted.champion, counted.images, evaluation.target_false_alarm_rate)
+        looks.append(_Look("false alarms", alarms(counted), max(too_many, counted.p_value), None))
+    return looks
+
+
+def _look(name: str, pair: Paired) -> _Look:
+    return _Look(name, change(pair), pair.p_value, pair)
+
+
+def _tell(evaluation: Evaluation, gates: list[Gate], failed: list[Gate]) -> str:
+    main = _main_figure(evaluation)
+    if not failed:
+        return f"All {len(gates)} gates passed: {main}"
+    names = [gate.title[:1].lower() + gate.title[1:] for gate in failed]
+    return f"Refused by {len(failed)} of {len(gates)} gates ({'; '.join(names)}): {main}"
+
+
+def _main_figure(evaluation: Evaluation) -> str:
+    detection = evaluation.labels or evaluation.drawn
+    if detection is None:
+        return f"false alarms {alarms(evaluation.false_alarms)}"
+    pair = detection.auroc
+    kind = "labelled" if detection.source == "labels" else "drawn"
+    return f"AUROC on {kind} defects {change(pair)}, {interval(pair.low, pair.high, evaluation.confidence)}"

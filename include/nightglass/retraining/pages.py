@@ -1,0 +1,45 @@
+"""The pages of a retraining: their templates, their style, and what a browser may load (nothing)."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from nightglass.night.report import figures, rendering
+from nightglass.night.report.names import name_html, plain
+from nightglass.retraining.gate_text import gate_interval, gate_limit, gate_value
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_NIGHT_TEMPLATES = Path(rendering.__file__).parent / "templates"
+
+
+def render_page(template: str, **content: object) -> str:
+    """Return one self-contained HTML page; everything in ``content`` is escaped."""
+    return _templates().get_template(template).render(**content, style=_style(), policy=_policy())
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([_TEMPLATES, _NIGHT_TEMPLATES]),  # the night's report has the icons
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"name": name_html, "plain": plain, "count": figures.count, "p_value": figures.p_value}
+    environment.globals |= {"gate_value": gate_value, "gate_limit": gate_limit, "gate_interval": gate_interval}
+    return environment
+
+
+@cache
+def _style() -> str:
+    return rendering.style() + (_TEMPLATES / "retraining.css").read_text(encoding="utf-8")
+
+
+def _policy() -> str:
+    """Return the content security policy: no request to any host, no script, only this style sheet."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode("ascii")
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,187 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
+
+from nightglass.errors import InputError
+from nightglass.retraining.verdicts import NewVerdict, VerdictsInEffect
+from nightglass.store import Store
+
+pytestmark = pytest.mark.integration
+
+NIGHT, OTHER = "2026-03-14", "2026-03-15"
+NOW = datetime(2026, 3, 16, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def new(on: str = "a", verdict: str = "defect", by: str = "ana", **changes: Any) -> NewVerdict:
+    """A verdict on an image's content ``on``, on a slice ``name=value``, or on the night for an empty ``on``."""
+    subject: dict[str, Any] = {"scope": "night"}
+    if "=" in on:
+        subject = {"scope": "slice", "slice": on}
+    elif on:
+        subject = {"scope": "image", "path": f"line-1/{on}.jpg", "sha256": on * 64}
+    fields = {"night": NIGHT, "verdict": verdict, "by": by, "source": "cli"} | subject
+    return NewVerdict.model_validate(fields | changes)
+
+
+def add(store: Store, *verdicts: NewVerdict, now: datetime = NOW) -> int:
+    return store.add_verdicts("cells", verdicts, now)
+
+
+def read(database_url: str, sql: str) -> list[tuple[Any, ...]]:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(text(sql))]
+    engine.dispose()
+    return rows
+
+
+def test_verdicts_come_back_in_order_with_all_they_say(store: Store) -> None:
+    assert add(store, new("b", note="scratch"), new("camera=left", "normal", night=OTHER), new("", "unsure")) == 3
+    assert store.add_verdicts("other", [new("c")], NOW) == 1
+    first, second, third = store.verdicts("cells")
+    assert first.model_dump() == new("b", note="scratch").model_dump() | {
+        "entry": 1,
+        "at": "2026-03-16T08:00:00.000000Z",
+    }
+    assert (second.slice, second.night, second.path, second.sha256) == ("camera=left", OTHER, None, None)
+    assert (third.scope, third.verdict, third.entry) == ("night", "unsure", 3)
+    assert [verdict.entry for verdict in store.verdicts("cells", nights=[NIGHT, "2026-01-01"])] == [1, 3]
+    assert store.verdicts("cells", nights=[]) == []
+    assert store.verdicts("none") == []
+    assert add(store) == 0
+
+
+@pytest.mark.parametrize("on", ["a", "camera=left", ""])
+def test_the_same_verdict_again_changes_nothing(store: Store, on: str) -> None:
+    assert add(store, new(on, note="why"))
+    assert not add(store, new(on, note="why"), new(on), new(on, night=NIGHT), now=NOW + HOUR)
+    assert add(store, new(on, note="another reason"), now=NOW + HOUR) == 1
+    assert add(store, new(on, by="ben"), now=NOW + HOUR) == 1
+    assert add(store, new(on), now=NOW + HOUR) == 1  # not Ana's latest word that counts, but the latest of all
+    assert add(store, new(on, "normal"), new(on, "defect"), new(on, "defect"), now=NOW + HOUR) == 2
+    assert [verdict.by for verdict in store.verdicts("cells")] == ["ana", "ana", "ben", "ana", "ana", "ana"]
+
+
+def test_an_image_is_its_content_and_a_slice_is_of_its_night(store: Store) -> None:
+    assert add(store, new("a"), new("a", night=OTHER, path="copy.jpg")) == 1
+    assert add(store, new("camera=left"), new("camera=left", night=OTHER), new(""), new("", night=OTHER)) == 4
+
+
+def test_an_imported_history_is_imported_once(store: Store) -> None:
+    history = [
+        new("a", "defect", at=NOW - 3 * HOUR),
+        new("a", "normal", "ben", at=NOW - 2 * HOUR),
+        new("a", "defect", at=NOW - HOUR),
+        new("b", "defect", at=NOW - HOUR),
+        new("b", "normal", "ben", at=NOW - HOUR),  # at the same moment: the later line counts
+    ]
+    assert add(store, *history) == 5
+    assert add(store, *history) == 0
+    in_effect = VerdictsInEffect(store.verdicts("cells"))
+    assert [(v.sha256, v.verdict) for v in in_effect.all()] == [("a" * 64, "defect"), ("b" * 64, "normal")]
+
+
+def test_an_older_verdict_that_is_recorded_later_does_not_win(store: Store, database_url: str) -> None:
+    add(store, new("a", "normal"))
+    assert add(store, new("a", "defect", "ben", at=NOW - HOUR), now=NOW + HOUR) == 1
+    assert read(database_url, 'SELECT verdict, "by" FROM verdicts') == [("normal", "ana")]
+
+
+def test_what_is_said_last_wins_whatever_the_clock_says(store: Store, database_url: str) -> None:
+    add(store, new("a", "normal"))
+    add(store, new("a", "defect", "ben"), now=NOW - HOUR)
+    add(store, new("a", "normal"), now=NOW - HOUR)
+    assert read(database_url, 'SELECT verdict, "by", "at" FROM verdicts') == [
+        ("normal", "ana", "2026-03-16T08:00:00.000002Z")
+    ]
+
+
+def test_the_view_shows_what_is_in_effect_newest_first(store: Store, database_url: str) -> None:
+    add(store, new("a", "normal"), new("b"), new("camera=left", "normal"), new(""))
+    add(store, new("a", "defect", "ben", night=OTHER, note='it\'s "bad"'), new("", "normal"), now=NOW + HOUR)
+    store.add_verdicts("other", [new("a", "unsure")], NOW)
+    view = read(database_url, "SELECT entry FROM verdicts WHERE collection = 'cells'")
+    in_effect = VerdictsInEffect(store.verdicts("cells"))
+    assert [entry for (entry,) in view] == [6, 5, 3, 2] == [verdict.entry for verdict in reversed(in_effect.all())]
+    assert read(database_url, "SELECT scope, night, slice, path, note FROM verdicts WHERE entry IN (3, 5)") == [
+        ("image", OTHER, None, "line-1/a.jpg", 'it\'s "bad"'),
+        ("slice", NIGHT, "camera=left", None, ""),
+    ]
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        columns = list(connection.execute(text("SELECT * FROM verdicts")).keys())
+    engine.dispose()
+    assert columns == "collection night scope path slice verdict at by note source sha256 entry".split()
+
+
+def test_the_database_and_the_code_call_a_subject_the_same(store: Store, database_url: str) -> None:
+    verdicts = [new("a"), new("camera=left"), new("")]
+    add(store, *verdicts)
+    found = read(database_url, "SELECT subject FROM verdict_log ORDER BY entry")
+    assert [subject for (subject,) in found] == [verdict.subject for verdict in verdicts]
+
+
+def test_hostile_text_comes_back_as_it_was(store: Store) -> None:
+    hostile = "'); DROP TABLE verdict_log; -- :bound %s \u202e😀\n.jpg"
+    add(store, new("a", path=hostile, by=hostile, note=hostile))
+    (verdict,) = store.verdicts("cells")
+    assert (verdict.path, verdict.by, verdict.note) == (hostile, hostile, hostile)
+    assert not add(store, new("a", path=hostile, by=hostile, note=hostile))
+    add(store, new("b", path="a\0b"))
+    assert store.verdicts("cells")[-1].path == "a\\x00b"
+    assert not add(store, new("b", path="a\0b"))
+
+
+def test_nobody_says_nothing(store: Store) -> None:
+    with pytest.raises(InputError, match="expected who gives the verdict"):
+        add(store, new("a"), new("b", by=" "))
+    assert store.verdicts("cells") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": None},
+        {"path": None},
+        {"sha256": "abc"},
+        {"slice": "camera=left"},
+        {"scope": "slice"},
+        {"scope": "night"},
+        {"night": "tonight"},
+        {"scope": "slice", "path": None, "sha256": None, "slice": ""},
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused_with_all_others(store: Store, changes: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError):
+        add(store, new("b"), new("a", **changes))
+    assert store.verdicts("cells") == []
+
+
+def test_writers_at_once_lose_nothing_and_repeat_nothing(store: Store, database_url: str, sql_dir: Path) -> None:
+    contents = "0123456789abcdef"
+
+    def add_all(by: str) -> list[int]:
+        with Store.connect(database_url, sql_dir) as own:
+            shared = [add(own, new(on, "normal", by="both", at=NOW - HOUR)) for on in contents]
+            return [*shared, add(own, *(new(on, by=by) for on in contents))]
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [call.result() for call in [pool.submit(add_all, f"analyst {n}") for n in range(4)]]
+    by_content = list(zip(*outcomes, strict=True))
+    assert [sum(added) for added in by_content] == [1] * 16 + [64]
+    verdicts = store.verdicts("cells")
+    assert [verdict.entry for verdict in verdicts] == list(range(1, 81))
+    assert len(VerdictsInEffect(verdicts)) == 16
+
+
+def test_no_query_changes_or_deletes_a_verdict(sql_dir: Path) -> None:
+    sql = "\n".join(path.read_text() for path in (sql_dir / "queries").glob("*.sql")).lower()
+    assert "insert into verdict_log" in sql
+    for words in ("update verdict_log", "delete from verdict_log", "truncate verdict_log", "replace into verdict_log"):
+        assert words not in sql
