@@ -1,7 +1,7 @@
 """Nights drawn from known distributions, as the decision sees them: counts, statistics per bin, an embedding test.
 
-Images are not drawn one by one: of a night of ``n`` images the anomalous ones are binomial and the counts of a statistic
-in the reference's bins are multinomial, which is the same thing, at a cost that does not grow with ``n``.
+Images are not drawn one by one: of a night of ``n`` images the anomalous ones are binomial and the counts of a
+statistic in the reference's bins are multinomial, which is the same thing, at a cost that does not grow with ``n``.
 """
 
 import math

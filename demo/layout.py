@@ -5,34 +5,42 @@ folders.
 """
 
 import csv
+import os
 import random
 import shutil
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timedelta
 from importlib.resources import as_file, files
 from pathlib import Path
 
 COLLECTION = "solar-cells"
 TRAINING = "training"
 QUIET_NIGHTS = ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
-BAD_NIGHT = "2026-03-06"
-NIGHTS = (*QUIET_NIGHTS, BAD_NIGHT)
+CHANGED_NIGHT = "2026-03-06"
+LATER_NIGHT = "2026-03-07"
+NIGHTS = (*QUIET_NIGHTS, CHANGED_NIGHT, LATER_NIGHT)
 MARKER = "complete.txt"
 SEED = 20260302
 
 #: Cells of each folder as (good mono, good poly, defective mono, defective poly).
 CELLS = {
-    TRAINING: (195, 305, 0, 0),
-    **dict.fromkeys(QUIET_NIGHTS, (75, 117, 3, 5)),
-    BAD_NIGHT: (5, 147, 2, 46),
+    TRAINING: (200, 0, 0, 0),
+    **dict.fromkeys(QUIET_NIGHTS, (60, 0, 2, 0)),
+    CHANGED_NIGHT: (50, 150, 2, 8),
+    LATER_NIGHT: (90, 70, 2, 4),
 }
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One cell and where it goes; ``label`` is ``normal`` (defect probability 0) or ``defect`` (1)."""
+    """One cell and where it goes; ``label`` is ``normal`` (defect probability 0) or ``defect`` (1).
+
+    ``path`` begins with the cell's type, as if the line sorted them: the collection's file makes that a slice.
+    """
 
     folder: str
     path: str
@@ -47,12 +55,13 @@ def lay_out(images: Path) -> None:
     shutil.rmtree(images, ignore_errors=True)
     with as_file(files("elpv_dataset") / "data") as data:
         placements = list(_place(data / "labels.csv"))
-        for placement in placements:
+        for placement, taken_at in zip(placements, _times(placements), strict=True):
             target = images / placement.folder / placement.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(data / "images" / placement.path, target)
-    for name, content in _damaged_files(images / BAD_NIGHT).items():
-        (images / BAD_NIGHT / name).write_bytes(content)
+            shutil.copyfile(data / "images" / target.name, target)
+            os.utime(target, (taken_at, taken_at))
+    for name, content in _damaged_files(images / CHANGED_NIGHT / "poly").items():
+        (images / CHANGED_NIGHT / name).write_bytes(content)
     for folder in CELLS:
         (images / folder / MARKER).write_text("all images of this folder have arrived\n", encoding="utf-8")
     with (images / "layout.csv").open("w", newline="", encoding="utf-8") as file:
@@ -72,7 +81,22 @@ def _place(labels: Path) -> Iterator[Placement]:
             deck = decks[label, cell_type]
             drawn = sorted(deck[:count])
             del deck[:count]
-            yield from (Placement(folder, name, label, cell_type) for name in drawn)
+            yield from (Placement(folder, f"{cell_type}/{name}", label, cell_type) for name in drawn)
+
+
+def _times(placements: list[Placement]) -> list[float]:
+    """Return when each cell was photographed: in its folder's night from 18:00 UTC on, ten seconds apart, shuffled."""
+    places = list(range(len(placements)))
+    random.Random(SEED).shuffle(places)  # noqa: S311 - the same order everywhere, not a secret
+    taken: Counter[str] = Counter()
+    times = [0.0] * len(placements)
+    for place in places:
+        folder = placements[place].folder
+        night = QUIET_NIGHTS[0] if folder == TRAINING else folder
+        start = datetime.fromisoformat(f"{night}T18:00+00:00") - timedelta(days=7 if folder == TRAINING else 0)
+        times[place] = start.timestamp() + 10 * taken[folder]
+        taken[folder] += 1
+    return times
 
 
 def _read_cells(labels: Path) -> dict[tuple[str, str], list[str]]:

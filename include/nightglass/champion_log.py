@@ -1,17 +1,14 @@
 """What a model's promotion log says: pure questions to its history, which comes newest first."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from nightglass.errors import ModelError
-from nightglass.store import PromotionEvent
+from nightglass.store import Event, PromotionEvent
 
 History = Sequence[PromotionEvent]
 
 
-def find_done(
-    history: History, event: Literal["promoted", "rolled_back"], version: str | None, run: str | None
-) -> PromotionEvent | None:
+def find_done(history: History, event: Event, version: str | None, run: str | None) -> PromotionEvent | None:
     """Return the entry that this run has made already, however many came after it.
 
     A run that is cleared may fit another challenger, so that the version counts too where it is known.

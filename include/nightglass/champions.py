@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from nightglass.champion_log import entry_key
 from nightglass.collections import Collection
 from nightglass.errors import ModelError, StorageError
-from nightglass.models import open_registry
 from nightglass.registered_models import ChampionAlias
 from nightglass.registry import Registry
 from nightglass.retraining.records import Outcome
@@ -41,7 +40,7 @@ class Champions:
         """Open registry and results database, whose tables are brought up to date."""
         with Store.connect(settings.database_url, settings.sql_dir) as store:
             store.migrate()
-            yield cls(collection, open_registry(settings), store)
+            yield cls(collection, Registry.open(settings), store)
 
     def read_log(self) -> list[PromotionEvent]:
         """Return the model's history, newest first."""

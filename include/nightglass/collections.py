@@ -135,7 +135,7 @@ class DecisionOptions(Section):
     ratio: float = Field(2.0, gt=1, description="what counts as doubled")
     alpha: float = Field(0.001, gt=0, lt=1, description="significance that a doubling needs")
     watch_alpha: float = Field(0.01, gt=0, lt=1, description="significance of what is only watched")
-    rate_spread: Share = Field(0.2, description="by how much nights' anomaly rates differ with nothing changed")
+    rate_spread: Share = Field(0.15, description="by how much nights' anomaly rates differ with nothing changed")
     min_images: int = Field(50, ge=1, description="fewer scored images decide nothing")
     baseline_nights: int = Field(14, ge=1, description="most recent quiet nights in the baseline; first ones, frozen")
     min_baseline_nights: int = Field(3, ge=1, description="until then the usual rate is being learned")

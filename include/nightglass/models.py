@@ -1,19 +1,20 @@
 """Find a detector by what people call it: a folder, or ``models:/NAME@champion`` in the registry."""
 
-import getpass
-import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nightglass import __version__
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
 from nightglass.detector.files import load_detector, read_description
 from nightglass.engine.fit import Fitted
 from nightglass.errors import ModelError
+from nightglass.promotion import appoint_first, name_user
 from nightglass.records import ModelRef
 from nightglass.settings import Settings
 
@@ -35,7 +36,7 @@ def open_registry(settings: Settings) -> "Registry":
     """Return the registry of the settings."""
     from nightglass.registry import Registry
 
-    return Registry(settings.tracking_url, settings.home / "mlartifacts")
+    return Registry.open(settings)
 
 
 def find_model(model: str, settings: Settings) -> FoundModel:
@@ -90,8 +91,6 @@ def register_fitted(
     The first version of a model becomes champion; a later one is a candidate until it is promoted. ``tags`` are put on
     the version beside its data version and fingerprint.
     """
-    from nightglass.promotion import appoint_first  # which opens the registry with this module
-
     description = fitted.description
     registry = open_registry(settings)
     version = registry.register_detector(
@@ -107,7 +106,12 @@ def register_fitted(
             "image_threshold": description.calibration.image_threshold,
             "false_alarm_rate": description.calibration.false_alarm_rate,
         },
-        tags={**(tags or {}), "data_version": description.data_version, "fingerprint": description.fingerprint},
+        tags={
+            **(tags or {}),
+            "code_version": code_version(),
+            "data_version": description.data_version,
+            "fingerprint": description.fingerprint,
+        },
     )
     appoint_first(collection, version, settings, by=name_user())
     return version
@@ -119,9 +123,10 @@ def find_fitted(collection: Collection, tags: Mapping[str, str], settings: Setti
     return None if version is None else find_model(ModelRef(name=collection.model_name, version=version).uri, settings)
 
 
-def name_user() -> str:
-    """Return who runs this process."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
+def code_version() -> str:
+    """Return Nightglass's version, and the commit where it runs from a repository."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    with suppress(OSError, subprocess.SubprocessError):
+        found = subprocess.run(git, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603  fixed words
+        return f"{__version__} ({found.stdout.strip()})"
+    return __version__

@@ -5,13 +5,16 @@ written first and the alias moved then: a crash in between leaves a log that is 
 or the next night's :func:`reconcile_champion`, moves the alias. So a promotion has exactly one entry.
 """
 
+import getpass
+import os
+
 from nightglass.champion_log import check_was_champion, entry_key, find_done, version_before
 from nightglass.champions import Champions
 from nightglass.collections import Collection
 from nightglass.errors import ModelError
 from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings
-from nightglass.store import ChampionChange, PromotionEvent
+from nightglass.store import ChampionChange, Event, PromotionEvent
 
 
 class Promotion(Record):
@@ -56,9 +59,7 @@ def promote(
         if not find_done(champions.read_log(), "promoted", version, run):
             version = champions.registry.find_version(champions.name, version).version
         known = champions.begin_log()
-        change = ChampionChange(
-            collection=collection.name, event="promoted", version=version, by=by, reason=reason, run=run
-        )
+        change = _change(collection, "promoted", version, by, reason, run)
 
         def decide(history: list[PromotionEvent]) -> ChampionChange | None:
             nonlocal known
@@ -107,9 +108,7 @@ def roll_back(
         if target == known[0].version:
             return _finish(champions, known[0], known)
         champions.check_registered(next(event for event in known if event.version == target))
-        change = ChampionChange(
-            collection=collection.name, event="rolled_back", version=target, by=by, reason=reason, run=run
-        )
+        change = _change(collection, "rolled_back", target, by, reason, run)
 
         def decide(history: list[PromotionEvent]) -> ChampionChange | None:
             if history[0].entry != known[0].entry:
@@ -151,15 +150,27 @@ def appoint_first(collection: Collection, version: str, settings: Settings, *, b
         known = champions.begin_log()
         if known and not _is_alone(champions, version, known[0]):
             return False
-        change = ChampionChange(
-            collection=collection.name, event="promoted", version=version, by=by, reason="first version of the model"
-        )
+        change = _change(collection, "promoted", version, by, "first version of the model", None)
         newest = known[0].entry if known else None
         history = champions.record(
             lambda log: change if (log[0].entry if log else None) == newest else None  # else another was first
         )
         champions.follow_log()
         return history[0].version == version
+
+
+def name_user() -> str:
+    """Return who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+def _change(
+    collection: Collection, event: Event, version: str, by: str, reason: str, run: str | None
+) -> ChampionChange:
+    return ChampionChange(collection=collection.name, event=event, version=version, by=by, reason=reason, run=run)
 
 
 def _finish(champions: Champions, entry: PromotionEvent, known: list[PromotionEvent]) -> Promotion:
@@ -173,7 +184,7 @@ def _find_interrupted(
 ) -> PromotionEvent | None:
     """Return the newest entry when it is this very rollback, whose alias did not move yet.
 
-    Without a version, the same command after a crash would else go back one champion further.
+    Without a version, the same command after a crash would else go back one further.
     """
     if version is not None or not history:
         return None

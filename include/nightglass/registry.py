@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import yaml
 
@@ -28,6 +28,7 @@ from nightglass.registered_models import (
     read_champion,
     resolve,
 )
+from nightglass.settings import Settings
 from nightglass.storage import explaining
 from nightglass.store import result_sha256
 from nightglass.tracking import Tracking
@@ -51,6 +52,11 @@ class Registry:
 
     def __init__(self, tracking_url: str, artifacts_dir: Path) -> None:
         self._tracking = Tracking(tracking_url, artifacts_dir)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Return the registry of the settings."""
+        return cls(settings.tracking_url, settings.home / "mlartifacts")
 
     def register_detector(
         self,

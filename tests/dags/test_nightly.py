@@ -20,7 +20,7 @@ def test_every_collection_of_the_repository_has_its_dag(parse):
     bag = parse(COLLECTIONS)
 
     assert bag.import_errors == {}
-    assert set(bag.dags) == {f"nightly_{file.stem}" for file in COLLECTIONS.glob("*.yaml")}
+    assert {f"nightly_{file.stem}" for file in COLLECTIONS.glob("*.yaml")} <= set(bag.dags)
     assert not any("broken" in dag.tags for dag in bag.dags.values())
 
 

@@ -87,6 +87,12 @@ def test_an_imported_history_is_imported_once(store: Store) -> None:
     assert [(v.sha256, v.verdict) for v in in_effect.all()] == [("a" * 64, "defect"), ("b" * 64, "normal")]
 
 
+def test_lines_of_a_file_may_be_in_any_order_of_time(store: Store) -> None:
+    lines = [new("a", "defect", at=NOW - HOUR), new("a", "normal", at=NOW - 3 * HOUR), new("a", "normal", at=NOW)]
+    assert add(store, *lines) == 3
+    assert [verdict.verdict for verdict in VerdictsInEffect(store.verdicts("cells")).all()] == ["normal"]
+
+
 def test_an_older_verdict_that_is_recorded_later_does_not_win(store: Store, database_url: str) -> None:
     add(store, new("a", "normal"))
     assert add(store, new("a", "defect", "ben", at=NOW - HOUR), now=NOW + HOUR) == 1
@@ -117,7 +123,7 @@ def test_the_view_shows_what_is_in_effect_newest_first(store: Store, database_ur
     with engine.connect() as connection:
         columns = list(connection.execute(text("SELECT * FROM verdicts")).keys())
     engine.dispose()
-    assert columns == "collection night scope path slice verdict at by note source sha256 entry".split()
+    assert " ".join(columns) == "collection night scope path slice verdict at by note source sha256 entry"
 
 
 def test_the_database_and_the_code_call_a_subject_the_same(store: Store, database_url: str) -> None:

@@ -80,7 +80,7 @@ def history(*, collection: str, as_json: bool) -> None:
 @json_option
 def promote(*, collection: str, version: str, reason: str, by: str | None, as_json: bool) -> None:
     """Make a version the champion, without gates: the reason is all the proof there is."""
-    from nightglass.models import name_user
+    from nightglass.promotion import name_user
     from nightglass.promotion import promote as promote_version
     from nightglass.settings import read_settings
 
@@ -100,8 +100,7 @@ def promote(*, collection: str, version: str, reason: str, by: str | None, as_js
 @json_option
 def rollback(*, collection: str, version: str | None, reason: str, by: str | None, as_json: bool) -> None:
     """Make a version that was champion before the champion again."""
-    from nightglass.models import name_user
-    from nightglass.promotion import roll_back
+    from nightglass.promotion import name_user, roll_back
     from nightglass.settings import read_settings
 
     _, found = named_collection(collection)

@@ -29,10 +29,8 @@ def reproduce(*, model: str, collection_name: str, as_json: bool) -> None:
 
 
 def _tell(result: dict[str, Any]) -> str:
-    lines = [
-        f"fitted again on {result['images']} images; image scores of {result['compared']} of them differ by at most "
-        f"{result['max_score_difference']:.3g}"
-    ]
+    compared = f"image scores of {result['compared']} of them differ by at most {result['max_score_difference']:.3g}"
+    lines = [f"fitted again on {result['images']} images; {compared}"]
     if result["identical"]:
         return "\n".join([*lines, f"identical: fingerprint {result['fingerprint'][:12]}"])
     return "\n".join([*lines, "different:", *(f"- {difference}" for difference in result["differences"])])

@@ -14,7 +14,7 @@ from nightglass.errors import InputError
 from nightglass.retraining.verdicts import NewVerdict, VerdictsInEffect, Word, find_conflicts
 
 if TYPE_CHECKING:
-    from nightglass.retraining.night_images import NightImages
+    from nightglass.retraining.listed_night import ListedNight
     from nightglass.store import Store
 
 _collection_option = click.option("--collection", required=True, help="YAML file of a collection, or its name.")
@@ -67,7 +67,7 @@ def add(
     print_result(result | {"added": added}, as_json=as_json, tell=tell_added)
 
 
-def _find_subject(images: "NightImages", path: str | None, slice_name: str | None) -> tuple[dict[str, Any], int]:
+def _find_subject(images: "ListedNight", path: str | None, slice_name: str | None) -> tuple[dict[str, Any], int]:
     """Return what a verdict is on, and how many images of the night it covers."""
     if path is not None:
         path = path.removeprefix("./")
@@ -155,12 +155,12 @@ def list_(*, collection: str, night: datetime | None, conflicts: bool, as_json: 
     print_result({"collection": found.name, "verdicts": rows}, as_json=as_json, tell=tell_verdicts)
 
 
-def _open_night(file: Path, night: str) -> "NightImages":
+def _open_night(file: Path, night: str) -> "ListedNight":
     from nightglass.night.plan import NightPlace
-    from nightglass.retraining.night_images import NightImages
+    from nightglass.retraining.listed_night import ListedNight
 
     place = NightPlace.open(str(file), night, None, None)
-    return NightImages(place.out, place.collection.slices)
+    return ListedNight(place.out, place.collection.slices)
 
 
 def _open_store() -> "Store":

@@ -125,10 +125,10 @@ def increase_p_value(
     """Return the one-sided p-value of Fisher's exact test: so many of all anomalous images fall on tonight.
 
     Fisher, "The Logic of Inductive Inference", 1935: given both totals, tonight's count is hypergeometric. It knows
-    nothing of nights that differ by themselves. The test is (but for the finite totals) the prediction of a count
-    whose rate is gamma distributed with ``usual_anomalous`` as its shape, and such a rate has the relative variance
-    ``1 / shape``; so ``variance`` is added there: the usual counts weigh as ``1 / (1 / usual_anomalous + variance)``
-    anomalous images, at the same rate (Greenwood & Yule 1920 for the gamma-Poisson mixture).
+    nothing of nights that differ as they are. But for the finite totals it predicts a count whose rate is gamma
+    distributed with the shape ``usual_anomalous``, thus with the relative variance ``1 / usual_anomalous``
+    (Greenwood & Yule, "An Inquiry into the Nature of Frequency Distributions", 1920). ``variance`` is added there:
+    the usual counts weigh as ``1 / (1 / usual_anomalous + variance)`` anomalous images, at the same rate.
 
     Args:
         anomalous: Anomalous images.
@@ -149,11 +149,15 @@ def increase_p_value(
 def excess_p_value(anomalous: int, scored: int, expected_rate: float, variance: float = 0.0) -> float:
     """Return the one-sided p-value of the exact binomial test against a rate that is known.
 
-    With a ``variance`` it is that of `increase_p_value`, for usual counts that weigh as ``1 / variance`` anomalies.
+    Args:
+        anomalous: Anomalous images.
+        scored: Of so many.
+        expected_rate: The rate that people stand for.
+        variance: Of a night's rate relative to that one, beyond chance: the count is then negative binomial
+            (Greenwood & Yule, see `increase_p_value`).
     """
-    from scipy.stats import binom
+    from scipy.stats import binom, nbinom
 
-    if expected_rate and variance:
-        weight = max(1, round(1 / variance))
-        return increase_p_value(anomalous, scored, weight, round(weight / expected_rate))
-    return float(binom.sf(anomalous - 1, scored, expected_rate))
+    if not variance:
+        return float(binom.sf(anomalous - 1, scored, expected_rate))
+    return float(nbinom.sf(anomalous - 1, 1 / variance, 1 / (1 + variance * scored * expected_rate)))

@@ -103,7 +103,7 @@ def _identity(evaluation: Evaluation, training: TrainingFacts, facts: CardFacts)
 
 def _parameters(options: DetectorOptions) -> list[tuple[str, str]]:
     flat = {
-        **{f"backbone.{name}": value for name, value in options.backbone.model_dump().items()},
+        **{f"backbone {name}": value for name, value in options.backbone.model_dump().items()},
         **options.model_dump(exclude={"backbone"}),
     }
     return [(name, _say(value)) for name, value in flat.items()]

@@ -50,31 +50,19 @@ def compare_detection(
         confidence: Of the intervals.
         target_rate: False alarms among good images that the thresholds aim at.
     """
-    models = (champion, challenger)
-    rankings = [Ranking(scores.defects, scores.normals) for scores in models]
-    champion_threshold = max(champion.threshold, conformal_threshold(champion.normals, target_rate))
-    is_found = [champion.defects >= champion_threshold, challenger.defects >= challenger.threshold]
-
-    def measure(defect_counts: NDArray[np.int64], normal_counts: NDArray[np.int64]) -> list[tuple[float, ...]]:
-        return [
-            (
-                *ranking.measure(defect_counts[ranking.defect_order], normal_counts[ranking.normal_order]),
-                float(defect_counts @ found) / len(found),
-            )
-            for ranking, found in zip(rankings, is_found, strict=True)
-        ]
-
+    threshold = max(champion.threshold, conformal_threshold(champion.normals, target_rate))
+    models = [_Model(champion, threshold), _Model(challenger, challenger.threshold)]
     defects, normals = len(champion.defects), len(champion.normals)
     random = np.random.default_rng(0)
     differences = np.empty((_RESAMPLES, 3))
     for row in differences:
         normal_counts = draw_counts(normals, random)
         defect_counts = normal_counts if source == "drawn" else draw_counts(defects, random)
-        both = measure(defect_counts, normal_counts)
-        row[:] = np.subtract(both[1], both[0])
-    every = measure(np.ones(defects, np.int64), np.ones(normals, np.int64))
+        before, after = (model.measure(defect_counts, normal_counts) for model in models)
+        row[:] = np.subtract(after, before)
+    before, after = (model.measure(np.ones(defects, np.int64), np.ones(normals, np.int64)) for model in models)
     auroc, average_precision, found = (
-        _pair(every[0][i], every[1][i], differences[:, i], confidence) for i in range(differences.shape[1])
+        _pair(before[i], after[i], differences[:, i], confidence) for i in range(differences.shape[1])
     )
     return Detection(
         source=source,
@@ -84,6 +72,20 @@ def compare_detection(
         average_precision=average_precision,
         found=found,
     )
+
+
+class _Model:
+    """One model's scores, sorted once for all resamples."""
+
+    def __init__(self, scores: ClassScores, threshold: float) -> None:
+        self._ranking = Ranking(scores.defects, scores.normals)
+        self._is_found = scores.defects >= threshold
+
+    def measure(self, defect_counts: NDArray[np.int64], normal_counts: NDArray[np.int64]) -> tuple[float, float, float]:
+        """Return AUROC, average precision and the share of defects found, each image counted so often."""
+        ranking = self._ranking
+        auroc, precision = ranking.measure(defect_counts[ranking.defect_order], normal_counts[ranking.normal_order])
+        return auroc, precision, float(defect_counts @ self._is_found) / len(self._is_found)
 
 
 def compare_false_alarms(champion: Flags, challenger: Flags) -> FalseAlarms:

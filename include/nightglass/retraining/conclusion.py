@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightglass.alerts import send_alert
-from nightglass.models import open_registry
+from nightglass.models import code_version, open_registry
 from nightglass.records import ModelRef, Record
-from nightglass.retraining.card import render_card
+from nightglass.retraining.card import CardFacts, render_card
 from nightglass.retraining.plan import (
     CARD_NAMES,
     EVALUATION_NAME,
@@ -57,7 +57,7 @@ def conclude_retraining(
     gates = GateReport.model_validate_json(folder.read_bytes(GATES_NAME))
     outcome = _name_outcome(gates, promoted, dry_run=plan.request.dry_run)
     sentence = _tell(outcome, gates, approval)
-    cards = render_card(plan, evaluation, gates, facts, planned.challenger, outcome, approval)
+    cards = render_card(evaluation, gates, facts, _gather_card_facts(planned, outcome, approval))
     for name, text in zip(CARD_NAMES, cards, strict=True):
         folder.write_bytes(name, text.encode())
     # The rows come before MLflow and the alert: what people query is there even where MLflow is down.
@@ -86,6 +86,22 @@ def conclude_retraining(
     report_url, card_url = f"{plan.folder_url}/{REPORT_NAME}", f"{plan.folder_url}/{CARD_NAMES[1]}"
     _tell_once(planned, outcome, sentence, report_url, alert_urls)
     return Conclusion(outcome=outcome, sentence=sentence, card_url=card_url, report_url=report_url)
+
+
+def _gather_card_facts(planned: Planned, outcome: Outcome, approval: Approval | None) -> CardFacts:
+    plan = planned.plan
+    return CardFacts(
+        description=planned.place.collection.description,
+        options=planned.challenger.detector.options,
+        outcome=outcome,
+        run=plan.request.run,
+        requested_by=plan.request.requested_by,
+        reason=plan.request.reason,
+        fitted_at=plan.fitted_at or plan.started_at,
+        approved_by=approval.by if approval else None,
+        approved_at=approval.at if approval else None,
+        code_version=code_version(),
+    )
 
 
 def _annotate(planned: Planned, challenger: ModelRef, tags: dict[str, str], card: str) -> None:

@@ -130,8 +130,8 @@ class _Measured:
                 ClassScores(scorer.score_pixels(both.defects), scorer.score_pixels(both.good), scorer.threshold)
                 for scorer in scorers
             ]
-        # What a few training images can hold at best, where that is more than the collection asks for.
-        target_rate = challenger.detector.calibration.false_alarm_rate
+        # A few training images hold no rate as low as the collection asks for; the model with more sets the aim.
+        target_rate = min(model.detector.calibration.false_alarm_rate for model in (champion, challenger))
         thresholds = [scorer.threshold for scorer in scorers]
         return cls(frozen, scores, thresholds, drawn, bases, collection, target_rate)
 

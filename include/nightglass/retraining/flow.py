@@ -108,7 +108,11 @@ def fit(plan: RetrainPlan, *, storage_options: Options = None) -> RetrainPlan:
         shutil.rmtree(out)
         challenger = find_model(ModelRef(name=place.collection.model_name, version=version).uri, place.settings)
     return plan.model_copy(
-        update={"challenger": challenger.ref, "challenger_fingerprint": challenger.detector.fingerprint}
+        update={
+            "challenger": challenger.ref,
+            "challenger_fingerprint": challenger.detector.fingerprint,
+            "fitted_at": format_time(datetime.now(UTC)),
+        }
     )
 
 

@@ -10,14 +10,14 @@ from nightglass.night.report.names import plain
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 _BLOCK_START = re.compile(r"^(\d*)([-+#=.)])(?=\s|$|[-+#=])")
 #: What a renderer would make a link of although nobody wrote one (GitHub Flavored Markdown, section 6.9).
-_LINKED = re.compile(r"(www\.|://|@)", re.IGNORECASE)
+_LINKED = re.compile(r"(?<=www)(?=\.)|(?=://|@)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 _MOST_CHARACTERS = 600
 
 
 def escape(text: str) -> str:
     """Return ``text`` as one line of Markdown that reads as it is; what is invisible in it is written out."""
-    broken = _LINKED.sub(lambda found: f"{found[1]}{_WORD_JOINER}", plain(text, _MOST_CHARACTERS))
+    broken = _LINKED.sub(_WORD_JOINER, plain(text, _MOST_CHARACTERS))
     escaped = _SPECIAL.sub(r"\\\1", broken)
     return _BLOCK_START.sub(r"\1\\\2", escaped)
 

@@ -49,6 +49,7 @@ class RetrainPlan(Record):
     started_at: str
     challenger: ModelRef | None = None
     challenger_fingerprint: str | None = None
+    fitted_at: str | None = None
 
 
 @dataclass(frozen=True)

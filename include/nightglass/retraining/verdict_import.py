@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nightglass.errors import InputError
-from nightglass.retraining.night_images import NightImages
+from nightglass.retraining.listed_night import ListedNight
 from nightglass.retraining.verdict_csv import VerdictLine
 from nightglass.retraining.verdicts import NewVerdict
 
@@ -24,7 +24,7 @@ class ImportedVerdicts:
 
 
 def resolve_lines(
-    lines: Iterable[VerdictLine], open_night: Callable[[str], NightImages], by: str | None
+    lines: Iterable[VerdictLine], open_night: Callable[[str], ListedNight], by: str | None
 ) -> ImportedVerdicts:
     """Find the image, slice or night of every line.
 
@@ -62,10 +62,10 @@ def resolve_lines(
 class _NightsOfLines:
     """The nights that some lines name, each opened once and asked once for all the images of its lines."""
 
-    def __init__(self, lines: list[VerdictLine], open_night: Callable[[str], NightImages]) -> None:
+    def __init__(self, lines: list[VerdictLine], open_night: Callable[[str], ListedNight]) -> None:
         self.lines = lines
         self._open_night = open_night
-        self._nights: dict[str, NightImages] = {}
+        self._nights: dict[str, ListedNight] = {}
         self._contents: dict[str, dict[str, str | None]] = {}
         self._paths: dict[str, set[str]] = defaultdict(set)
         for line in lines:
@@ -83,7 +83,7 @@ class _NightsOfLines:
             return None, night.count_slice(line.slice)
         return line.sha256 or self._find_content(night, line.night, str(line.path)), 1
 
-    def _find_content(self, night: NightImages, name: str, path: str) -> str:
+    def _find_content(self, night: ListedNight, name: str, path: str) -> str:
         if name not in self._contents:
             self._contents[name] = night.find_contents(self._paths[name])
         return self._contents[name].get(path) or night.find_content(path)  # which says what is wrong with it

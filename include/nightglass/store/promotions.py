@@ -1,18 +1,17 @@
 """The promotion log's entries: what is asked for, and the row that it becomes."""
 
 from datetime import datetime
-from typing import Literal
 
 from nightglass.errors import InputError
 from nightglass.records import Record
-from nightglass.store.rows import PromotionEvent, Row, format_time, storable
+from nightglass.store.rows import Event, PromotionEvent, Row, format_time, storable
 
 
 class ChampionChange(Record):
     """A new champion that somebody asks for; the log adds when it was and which version it replaced."""
 
     collection: str
-    event: Literal["promoted", "rolled_back"]
+    event: Event
     version: str
     by: str
     reason: str

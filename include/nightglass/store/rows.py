@@ -9,6 +9,7 @@ from typing import Any, Literal
 from nightglass.records import Assessment, Record, Verb
 
 Row = dict[str, Any]
+Event = Literal["promoted", "rolled_back"]
 
 
 class NightRow(Record):
@@ -42,7 +43,7 @@ class PromotionEvent(Record):
 
     collection: str
     model_name: str
-    event: Literal["promoted", "rolled_back"]
+    event: Event
     version: str
     previous_version: str | None
     at: str

@@ -40,7 +40,24 @@ def test_only_the_newest_nights_move_and_the_first_stay_frozen():
     first = [make_night(day, anomalous=day) for day in range(1, 21)]
     baseline = build_baseline(first[::-1], first, DecisionOptions(baseline_nights=5, min_baseline_nights=2))
     assert (baseline.nights, baseline.anomalous) == (5, 20 + 19 + 18 + 17 + 16)
-    assert (baseline.frozen_scored, baseline.frozen_anomalous) == (200, 1 + 2)
+    assert (baseline.frozen_scored, baseline.frozen_anomalous) == (500, 1 + 2 + 3 + 4 + 5)
+
+
+def test_the_week_before_tonight_has_no_night_of_the_frozen_ones():
+    first = [make_night(day, anomalous=day) for day in range(1, 21)]
+    options = DecisionOptions()
+    known = build_baseline(first[::-1], first, options)
+    assert (known.recent_nights, known.recent_scored) == (6, 600)
+    assert known.recent_anomalous == 20 + 19 + 18 + 17 + 16 + 15
+    overlapping = build_baseline(first[16:1:-1], first[:17], options)
+    assert (overlapping.recent_nights, overlapping.recent_anomalous) == (3, 17 + 16 + 15)
+    unfrozen = build_baseline(first[12::-1], first[:13], options)
+    assert (unfrozen.recent_nights, unfrozen.frozen_scored) == (0, 0)
+
+
+def test_the_last_night_says_whether_a_drift_is_new():
+    first = [make_night(1, psi=0.3), make_night(2, psi=0.1)]
+    assert build_baseline(first[::-1], first, DecisionOptions()).last_statistic_psi == {"brightness": 0.1}
 
 
 def test_too_few_nights_are_learning_but_keep_their_counts():
@@ -80,5 +97,5 @@ def test_nights_without_images_or_drift_do_not_break_it():
 def test_slow_drift_does_not_raise_its_own_limit():
     first = [make_night(day, psi=0.02 * day, separability=0.02 * day) for day in range(1, 21)]
     baseline = build_baseline(first[::-1], first, DecisionOptions(baseline_nights=5))
-    assert baseline.statistic_psi == {"brightness": 0.04}
-    assert baseline.separability == 0.04
+    assert baseline.statistic_psi == {"brightness": 0.06}
+    assert baseline.separability == 0.06

@@ -96,7 +96,7 @@ def test_impossible_counts_are_refused(counts):
 def test_sentence_of_a_retrain():
     drift = drifted(make_statistic(psi=1.42, adjusted_p_value=1e-30), make_statistic("contrast"))
     assert judge(26, drift=drift).sentence == (
-        "Retrain: the anomaly rate is 13.0 % (26 of 200), 3.2 times the usual 4.0 % (p = 6e-07), "
+        "Retrain: the anomaly rate is 13.0 % (26 of 200), 3.2 times the usual 4.0 % (p = 1e-05), "
         "and brightness drifted (PSI 1.42, limit 0.20)."
     )
 
@@ -109,9 +109,9 @@ def test_sentence_of_an_ok():
 
 def test_sentence_counts_what_it_does_not_tell():
     names = ("brightness", "contrast", "sharpness", "colourfulness", "image_score")
-    drift = drifted(*(make_statistic(name, 0.5, 0.0) for name in names), embedding=make_embedding(0.7))
+    drift = drifted(*(make_statistic(name, 0.9, 0.0) for name in names), embedding=make_embedding(0.7))
     decision = judge(26, drift=drift)
-    assert decision.sentence.endswith("contrast drifted (PSI 0.50, limit 0.20), and 4 more.")
+    assert decision.sentence.endswith("contrast drifted (PSI 0.90, limit 0.20), and 4 more.")
     assert len(decision.reasons) == 7
     assert "image score drifted" in find(decision, "drift:image_score").text
 

@@ -73,13 +73,11 @@ def fit(
     labels = {row.path: given for row in rows if (given := label(row.path))}
     training = TrainingImages.sort(rows, labels)
     record = record_training(images, manifest, training)
-    fit_detector(
-        images, manifest, training, collection, out, workers=WORKERS, times=StageTimes(), record=record
-    )
-    return found(out)
+    fit_detector(images, manifest, training, collection, out, workers=WORKERS, times=StageTimes(), record=record)
+    return find(out)
 
 
-def found(folder: Path) -> FoundModel:
+def find(folder: Path) -> FoundModel:
     """Load a detector's folder."""
     return FoundModel(load_detector(folder), ModelRef(name="panels", version=folder.name))
 

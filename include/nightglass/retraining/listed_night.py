@@ -17,7 +17,7 @@ _SUGGESTIONS = 3
 _NEIGHBORS = 250  # of a name that is not there, on either side: comparing it with a million others takes minutes
 
 
-class NightImages:
+class ListedNight:
     """The manifest of a night, read when it is first needed."""
 
     def __init__(self, out: Folder, slice_pattern: str | None) -> None:
