@@ -201,7 +201,9 @@ def build_dag(path: Path, collection: Collection) -> DAG:
             response_timeout=timedelta(hours=options.approval_hours),
             retries=0,
         )
-        promote = promote_challenger.override(outlets=[champion_asset(collection)])
+        promote = promote_challenger.override(
+            outlets=[champion_asset(collection)], doc_md=promote_challenger.function.__doc__
+        )
         promoted = promote(fitted, approve.output)
         concluded = conclude(fitted, approve.output, promoted)
         chain(evaluate(fitted), judged, choose_next(judged), [approve, promoted, concluded])

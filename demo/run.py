@@ -82,9 +82,7 @@ def roll_back(airflow: Airflow) -> None:
     wait_for(airflow, f"rollback_{COLLECTION}", run_id, "rollback", NIGHT_SECONDS, tasks)
     again = f"rollback__{run_id}"
     wait_for(airflow, f"nightly_{COLLECTION}", again, LATER_NIGHT, NIGHT_SECONDS, NIGHTLY_TASKS)
-    say(
-        f"{time.monotonic() - started:.0f} s after the rollback was asked for, the old champion has scored the night again"
-    )
+    say(f"{time.monotonic() - started:.0f} s after the rollback was asked for, the old champion has scored the night")
 
 
 def show_progress(name: str, tasks: tuple[str, ...], states: dict[str, str | None], end: str = "") -> None:

@@ -63,19 +63,21 @@ class _Look:
     name: str
     text: str
     p_value: float
-    pair: Paired | None
+    champion: float
+    challenger: float
+    pair: Paired | None = None
 
 
 def _judge_improvement(evaluation: Evaluation, options: Gates) -> Gate:
-    """At least one figure better beyond chance, by Holm's correction for the looks taken (Holm, 1979)."""
-    looks = sorted(_looks(evaluation), key=lambda look: look.p_value)
+    """At least one figure better beyond chance.
+
+    The main one has the level at which its interval lies beyond zero; the others share as much again by Holm's
+    correction (Holm, 1979). So at most ``1 - confidence`` of equal challengers pass by chance.
+    """
+    looks = _looks(evaluation)
     level = significance(options)
-    better: list[_Look] = []
-    for place, look in enumerate(looks):
-        if look.p_value > level / (len(looks) - place):
-            break
-        better.append(look)
-    best = looks[0] if looks else None
+    better = _find_better(looks, level)
+    best = min(better or looks, key=lambda look: look.p_value, default=None)
     if better:
         why = "better: " + "; ".join(f"{look.name} {look.text}, {p_value(look.p_value)}" for look in better)
     elif best:
@@ -83,41 +85,54 @@ def _judge_improvement(evaluation: Evaluation, options: Gates) -> Gate:
         why = f"nothing is better beyond chance, and a tie is not a win; nearest: {near}"
     else:
         why = "not measured: neither defects nor good images among the frozen ones"
-    why += f"; of {len(looks)} figures one needs p \u2264 {level / max(len(looks), 1):.2g}"
-    pair = best.pair if best else None
-    rates = evaluation.false_alarms
-    is_rate = best is not None and pair is None and rates.images
+    if looks:
+        why += f"; {looks[0].name} needs p \u2264 {level:.2g}"
+    if looks[1:]:
+        why += f", the best of the {len(looks) - 1} other figures p \u2264 {level / (len(looks) - 1):.2g}"
     return Gate(
         name="improvement",
         title="Better than the champion",
-        champion=pair.champion if pair else rates.champion / rates.images if is_rate else None,
-        challenger=pair.challenger if pair else rates.challenger / rates.images if is_rate else None,
-        low=pair.low if pair else None,
-        high=pair.high if pair else None,
+        champion=best.champion if best else None,
+        challenger=best.challenger if best else None,
+        low=best.pair.low if best and best.pair else None,
+        high=best.pair.high if best and best.pair else None,
         limit=None,
         passed=bool(better),
         why=why,
     )
 
 
+def _find_better(looks: list[_Look], level: float) -> list[_Look]:
+    better = [look for look in looks[:1] if look.p_value <= level]
+    others = sorted(looks[1:], key=lambda look: look.p_value)
+    for place, look in enumerate(others):
+        if look.p_value > level / (len(others) - place):
+            break
+        better.append(look)
+    return better
+
+
 def _looks(evaluation: Evaluation) -> list[_Look]:
+    """Return what was measured, the main figure first."""
     looks: list[_Look] = []
     if evaluation.labels:
         looks.append(_look("AUROC on labelled defects", evaluation.labels.auroc))
-        looks.append(_look("average precision on labelled defects", evaluation.labels.average_precision))
     if evaluation.drawn:
         looks.append(_look("AUROC on drawn defects", evaluation.drawn.auroc))
+    if evaluation.labels:
+        looks.append(_look("average precision on labelled defects", evaluation.labels.average_precision))
     counted = evaluation.false_alarms
     if counted.images:
         # Fewer than were aimed for is a higher threshold, not a better model: the champion's must be too many, and the
         # challenger's fewer. Both must hold, so the larger p-value is that of the pair (Berger 1982).
         too_many = chance_above(counted.champion, counted.images, evaluation.target_false_alarm_rate)
-        looks.append(_Look("false alarms", alarms(counted), max(too_many, counted.p_value), None))
+        rates = counted.champion / counted.images, counted.challenger / counted.images
+        looks.append(_Look("false alarms", alarms(counted), max(too_many, counted.p_value), *rates))
     return looks
 
 
 def _look(name: str, pair: Paired) -> _Look:
-    return _Look(name, change(pair), pair.p_value, pair)
+    return _Look(name, change(pair), pair.p_value, pair.champion, pair.challenger, pair)
 
 
 def _tell(evaluation: Evaluation, gates: list[Gate], failed: list[Gate]) -> str:

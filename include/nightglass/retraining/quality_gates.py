@@ -21,7 +21,7 @@ def judge_labels(evaluation: Evaluation, options: Gates) -> Gate:
     if evaluation.labels is None:
         few = f"fewer than {options.min_defects} labelled defects, or good images, among the frozen ones"
         return unmeasured("labels", title, f"{few}; drawn defects stand in", passed=True)
-    return _judge_ranking("labels", title, evaluation.labels, evaluation.confidence, options)
+    return _judge_ranking("labels", title, evaluation.labels, evaluation.confidence, options.auroc_margin)
 
 
 def judge_drawn(evaluation: Evaluation, options: Gates) -> Gate:
@@ -32,16 +32,20 @@ def judge_drawn(evaluation: Evaluation, options: Gates) -> Gate:
         if evaluation.labels is not None:
             return unmeasured("drawn", title, f"{few}; labelled defects stand in", passed=True)
         return unmeasured("drawn", title, f"{few}, and no labelled ones: nothing shows what it finds", passed=False)
-    return _judge_ranking("drawn", title, evaluation.drawn, evaluation.confidence, options)
+    if evaluation.labels is None:
+        return _judge_ranking("drawn", title, evaluation.drawn, evaluation.confidence, options.auroc_margin)
+    # Who learns from verdicts ranks what analysts call defects higher and drawn ones a little lower.
+    why = f"{_say_auroc(evaluation.drawn, evaluation.confidence)}; may be lower by {options.auroc_margin:g}"
+    return _paired_gate("drawn", title, evaluation.drawn.auroc, options.auroc_margin, why)
 
 
-def _judge_ranking(name: str, title: str, detection: Detection, confidence: float, options: Gates) -> Gate:
+def _judge_ranking(name: str, title: str, detection: Detection, confidence: float, margin: float) -> Gate:
     """Not lower by more than the margin; by no more than half of it where that is beyond chance.
 
     Nothing stricter: labelled defects are often those that the champion itself ranked highest, on which any other
     model is a little worse.
     """
-    pair, margin = detection.auroc, options.auroc_margin
+    pair = detection.auroc
     is_proven = pair.high < 0 and pair.difference < -margin / 2
     why = f"{_say_auroc(detection, confidence)}; may be lower by {margin:g}, or {margin / 2:g} beyond chance"
     return _paired_gate(name, title, pair, margin, why, passed=not is_proven)

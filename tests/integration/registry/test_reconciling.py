@@ -67,6 +67,29 @@ def test_the_alias_follows_the_log(
     assert read_log(settings) == [("1", None, "ana"), ("2", "1", "ana")]
 
 
+def test_who_moves_the_alias_late_moves_it_on(
+    collection: Collection,
+    settings: Settings,
+    client: MlflowClient,
+    add_versions: AddVersions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_versions(3)
+    promote(collection, "1", settings, by="ana", reason="first")
+    move, others = MlflowClient.set_registered_model_alias, ["3"]
+
+    def move_late(self: MlflowClient, name: str, alias: str, version: str) -> None:
+        if others:  # another process is through with all of its promotion just before
+            change_log(settings, others[0])
+            move(self, name, alias, others.pop())
+        move(self, name, alias, version)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", move_late)
+    assert promote(collection, "2", settings, by="ana", reason="gates").champion.version == "3"
+    assert read_log(settings) == [("1", None, "ana"), ("2", "1", "ana"), ("3", "2", "ana")]
+    assert alias(client) == "3"
+
+
 def test_a_champion_from_before_the_log_is_its_first_entry(
     collection: Collection, settings: Settings, client: MlflowClient, add_versions: AddVersions
 ) -> None:
