@@ -1,8 +1,8 @@
 """What a retraining makes of analysts' verdicts and of a poisoned night, on real photographs.
 
 ``python -m benchmarks.retraining [--splits 3]``. Each split deals the cells of ELPV anew: a champion's training
-images, five nights, and cells that nobody has seen, on which both models are compared by labels that neither
-the retraining nor its gates know.
+images, five nights, a golden set that the gates measure on, and cells that nobody has seen, on which both models are
+compared in the end.
 
 *verdicts*: analysts called 50 of the nights' defects so; the challenger should be better and be promoted.
 *poisoned*: 30 % of the last night are defects, and nobody labelled anything; counted is how many defects come into the
@@ -34,7 +34,7 @@ _FILE = """name: cells
 images: "{images}/{{night}}"
 schedule: null
 ready: {{quiet_minutes: 0}}
-retraining: {{promotion: automatic}}
+retraining: {{promotion: automatic, golden: {{images: "{images}/golden"}}}}
 """
 _COLUMNS = {
     "scenario": "nights",
@@ -56,6 +56,7 @@ class Deal:
 
     training: list[Cell]
     nights: list[list[Cell]]
+    golden: list[Cell]
     unseen: list[Cell]
 
 
@@ -73,7 +74,9 @@ def deal(cells: Sequence[Cell], seed: int, defects_a_night: Sequence[int]) -> De
         good, defects = good[_GOOD_A_NIGHT:], defects[count:]
         dealer.shuffle(night)
         nights.append(night)
-    return Deal(training, nights, good + defects)
+    # Half of the rest is the collection's golden set, the other half is seen by nobody.
+    golden = good[: len(good) // 2] + defects[: len(defects) // 2]
+    return Deal(training, nights, golden, good[len(good) // 2 :] + defects[len(defects) // 2 :])
 
 
 def run_scenario(name: str, split: int) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def run_scenario(name: str, split: int) -> dict[str, Any]:
     collection_file.write_text(_FILE.format(images=home / "images"), encoding="utf-8")
     os.environ |= {"NIGHTGLASS_HOME": str(home), "NIGHTGLASS_COLLECTIONS_DIR": str(collection_file.parent)}
     nights = _lay_out(home / "images", dealt.nights)
+    _lay_out_golden(home / "images" / "golden", dealt.golden)
     champion = _fit_champion(image_folder(f"retraining-{split}", [cell.file for cell in dealt.training]), home)
     _score_nights(collection_file, nights)
     if name == "verdicts":
@@ -127,6 +131,14 @@ def _lay_out(images: Path, nights: list[list[Cell]]) -> list[str]:
             shutil.copyfile(cell.file, folder / cell.name)
             os.utime(folder / cell.name, (taken, taken))
     return names
+
+
+def _lay_out_golden(folder: Path, cells: list[Cell]) -> None:
+    folder.mkdir()
+    for cell in cells:
+        shutil.copyfile(cell.file, folder / cell.name)
+    lines = ["path,label", *(f"{cell.name},{cell.label}" for cell in cells)]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _fit_champion(images: Path, home: Path) -> Path:

@@ -23,17 +23,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Param, chain, task
+from airflow.sdk import DAG, chain, task
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
+from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol, RuntimeTaskInstanceProtocol
 
 from nightglass.collections import Collection, read_collection
 from nightglass.settings import read_settings
-from nightglass_airflow.champions import champion_asset, name_person
+from nightglass_airflow.champions import champion_asset
 from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.connections import alert_urls, storage_options
 from nightglass_airflow.failures import default_arguments
-from nightglass_airflow.retraining import find_request, retrain_requests
+from nightglass_airflow.retrain_runs import read_answer, read_request, retrain_form
+from nightglass_airflow.retraining import retrain_requests
 
 _STEPS = {"approve": "approve", "promote": "promote_challenger", "conclude": "conclude"}
 
@@ -44,20 +45,9 @@ def take_snapshot(
 ) -> dict[str, Any]:
     """Choose the training images and the frozen images from recent nights, verdicts and the champion's own images."""
     from nightglass.retraining import flow
-    from nightglass.retraining.plan import Request
 
     collection = read_collection(Path(collection_file))
-    asked = find_request(triggering_asset_events)
-    request = Request(
-        run=dag_run.run_id,
-        requested_by="the nightly decision" if asked else name_person(dag_run),
-        reason=asked.reason if asked else params["reason"] or "started by hand",
-        champion_version=asked.model_version if asked else None,
-        since=params["since"],
-        until=params["until"] or (asked.night if asked else None),
-        use_verdicts=params["use_verdicts"],
-        dry_run=params["dry_run"],
-    )
+    request = read_request(params, dag_run, triggering_asset_events)
     plan = flow.snapshot(collection_file, request, storage_options=storage_options(collection))
     if plan is None:
         raise AirflowSkipException(
@@ -108,69 +98,27 @@ def promote_challenger(
     from nightglass.retraining import flow
 
     collection = read_collection(Path(plan["collection_file"]))
-    by = _name_approver(answer) or "automatic"
+    approval = read_answer(answer)
+    by = "automatic" if approval is None else approval.by or "nobody known"
     done = flow.promote_challenger(flow.RetrainPlan(**plan), by=by, storage_options=storage_options(collection))
     outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
     return done.model_dump()
 
 
-# Whatever came of it, it is written down.
+# Whatever came of it, it is written down. Its answer is pulled: Airflow skips what directly follows a rejection.
 @task(execution_timeout=timedelta(minutes=30), trigger_rule="none_failed_min_one_success")
-def conclude(plan: dict[str, Any], answer: dict[str, Any] | None, promoted: dict[str, Any] | None) -> dict[str, Any]:
+def conclude(plan: dict[str, Any], promoted: dict[str, Any] | None, ti: RuntimeTaskInstanceProtocol) -> dict[str, Any]:
     """Write the model card and the rows, and tell people what came of the retraining."""
     from nightglass.retraining import flow
-    from nightglass.retraining.conclusion import Approval
 
     collection = read_collection(Path(plan["collection_file"]))
-    approval = None
-    if answer:
-        is_approved = answer["chosen_options"] == [ApprovalOperator.APPROVE]
-        approval = Approval(approved=is_approved, by=_name_approver(answer), at=str(answer["responded_at"]))
     return flow.conclude(
         flow.RetrainPlan(**plan),
         promoted=promoted is not None,
-        approval=approval,
+        approval=read_answer(ti.xcom_pull(task_ids="approve")),
         storage_options=storage_options(collection),
         alert_urls=alert_urls(collection),
     ).model_dump()
-
-
-def _name_approver(answer: dict[str, Any] | None) -> str | None:
-    user = (answer or {}).get("responded_by_user") or {}
-    return user.get("name") or None
-
-
-def retrain_form(collection: Collection) -> dict[str, Param]:
-    """Return the fields of the form that the Airflow UI shows; all are optional."""
-    night = {"type": ["null", "string"], "format": "date", "section": "Which nights"}
-    return {
-        "reason": Param(
-            "",
-            type="string",
-            maxLength=2000,
-            title="Reason",
-            section="Why",
-            description_md="Why a new model is wanted; the history keeps it.",
-        ),
-        "since": Param(
-            None, title="First night", description_md="Empty: as many as the collection's file says.", **night
-        ),
-        "until": Param(None, title="Last night", description_md="Empty: the latest one.", **night),
-        "use_verdicts": Param(
-            True,
-            type="boolean",
-            title="Use verdicts",
-            section="How",
-            description_md="Learn from what analysts said, and measure with it.",
-        ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            section="How",
-            description_md=f"Fit and judge a challenger of `{collection.model_name}`, but promote nothing.",
-        ),
-    }
 
 
 def build_dag(path: Path, collection: Collection) -> DAG:
@@ -205,7 +153,7 @@ def build_dag(path: Path, collection: Collection) -> DAG:
             outlets=[champion_asset(collection)], doc_md=promote_challenger.function.__doc__
         )
         promoted = promote(fitted, approve.output)
-        concluded = conclude(fitted, approve.output, promoted)
+        concluded = conclude(fitted, promoted)
         chain(evaluate(fitted), judged, choose_next(judged), [approve, promoted, concluded])
     return dag
 

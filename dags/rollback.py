@@ -23,12 +23,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Param, chain, task
+from airflow.sdk import DAG, chain, task
 from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
 
 from nightglass.collections import Collection, read_collection
 from nightglass.settings import read_settings
-from nightglass_airflow.champions import champion_asset, name_person
+from nightglass_airflow.champions import champion_asset, name_person, rollback_form
 from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.failures import default_arguments
 
@@ -63,37 +63,6 @@ def find_last_night(collection_file: str, params: Mapping[str, Any]) -> dict[str
 
     collection = read_collection(Path(collection_file))
     return find_last_night(collection, read_settings()) if params["rescore"] else None
-
-
-def rollback_form() -> dict[str, Param]:
-    """Return the fields of the form that the Airflow UI shows."""
-    return {
-        "version": Param(
-            "",
-            type="string",
-            pattern="^([1-9][0-9]{0,8})?$",
-            title="Version",
-            section="Back to which champion",
-            description_md="A version that was champion before: `nightglass models history` lists them. "
-            "Empty: the one that the present champion replaced.",
-        ),
-        "reason": Param(
-            type="string",
-            minLength=1,
-            maxLength=2000,
-            pattern=r"\S",
-            title="Reason",
-            section="Back to which champion",
-            description_md="Why; the history keeps it.",
-        ),
-        "rescore": Param(
-            False,
-            type="boolean",
-            title="Score the last night again",
-            section="Then",
-            description_md="Trigger the nightly DAG with the last night that was published.",
-        ),
-    }
 
 
 def build_dag(path: Path, collection: Collection) -> DAG:

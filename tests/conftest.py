@@ -1,12 +1,15 @@
-"""Drawn photographs and one fitted detector, shared by all tests."""
+"""Drawn photographs, one fitted detector and a webhook, shared by all tests."""
 
 import json
 import os
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import hypothesis
@@ -73,6 +76,39 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     yield mount
     for folder in mounted:
         subprocess.run(["umount", folder], check=True)
+
+
+@dataclass
+class Webhook:
+    """What was posted to the address ``url``, an Apprise JSON address."""
+
+    url: str
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    def about(self, word: str) -> list[str]:
+        """The titles of the messages with ``word`` in their title."""
+        return [message["title"] for message in self.messages if word in message["title"]]
+
+
+@pytest.fixture(scope="session")
+def webhook() -> Iterator[Webhook]:
+    """A server that keeps what is posted to it, for alerts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hook.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hook = Webhook(f"json://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield hook
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

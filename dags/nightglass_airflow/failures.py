@@ -50,7 +50,8 @@ def _failure_teller(collection: Collection | None) -> Callable[[Context], None]:
         settings = read_settings()
         subject, urls = ti.dag_id, tuple(settings.alert_urls.split())
         if collection:
-            subject = f"{collection.name} {night_of(collection, context['dag_run'], context['params'])}"
+            if ti.dag_id == f"nightly_{collection.name}":
+                subject = f"{collection.name} {night_of(collection, context['dag_run'], context['params'])}"
             urls = alert_urls(collection) if "failure" in collection.alerts.about else ()
         if urls:
             run_url = f"{settings.ui_url}/dags/{ti.dag_id}/runs/{quote(ti.run_id)}"

@@ -49,9 +49,11 @@ class NightlyRequest:
 def find_request(triggering: Mapping[Any, Sequence[Any]]) -> NightlyRequest | None:
     """Return what the nights asked that started a run; None where a person did.
 
-    Several nights may have asked before it could start; the last one counts.
+    Several nights may have asked before it could start; the last one counts. An event that somebody made in the UI
+    says nothing, and is a start by hand.
     """
-    asked = [event.extra for events in triggering.values() for event in events]
+    extras = [event.extra for events in triggering.values() for event in events]
+    asked = [extra for extra in extras if {"night", "reasons", "model_version"} <= set(extra)]
     if not asked:
         return None
     newest = max(asked, key=lambda extra: str(extra["night"]))

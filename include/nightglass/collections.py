@@ -5,17 +5,17 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from nightglass.collection_parts import Retraining, Section, Share
 from nightglass.errors import ConfigurationError
 from nightglass.settings import read_settings
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Severity = Literal["critical", "warning"]
 #: Of the network on a CPU; ``auto`` is bf16 where the processor has it and f32 elsewhere.
 Precision = Literal["int8", "auto", "f32"]
@@ -26,12 +26,6 @@ NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 def _check_order(names: str, low: float, high: float) -> None:
     if low > high:
         raise ValueError(f"{names}: expected the lower number first, got {low:g} and {high:g}")
-
-
-class Section(BaseModel):
-    """Base of every part of a collection's file: unknown keys are refused, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ready(Section):
@@ -135,7 +129,7 @@ class DecisionOptions(Section):
     ratio: float = Field(2.0, gt=1, description="what counts as doubled")
     alpha: float = Field(0.001, gt=0, lt=1, description="significance that a doubling needs")
     watch_alpha: float = Field(0.01, gt=0, lt=1, description="significance of what is only watched")
-    rate_spread: Share = Field(0.15, description="by how much nights' anomaly rates differ with nothing changed")
+    rate_spread: Share = Field(0.2, description="by how much nights' anomaly rates differ with nothing changed")
     min_images: int = Field(50, ge=1, description="fewer scored images decide nothing")
     baseline_nights: int = Field(14, ge=1, description="most recent quiet nights in the baseline; first ones, frozen")
     min_baseline_nights: int = Field(3, ge=1, description="until then the usual rate is being learned")
@@ -147,42 +141,6 @@ class DecisionOptions(Section):
     def _check_levels(self) -> "DecisionOptions":
         _check_order("alpha and watch_alpha", self.alpha, self.watch_alpha)
         return self
-
-
-class Gates(Section):
-    """What a challenger must meet to become the champion."""
-
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the intervals; an improvement needs one beyond zero")
-    min_defects: int = Field(10, ge=2, description="labelled defects among the frozen images that AUROC needs")
-    auroc_margin: Share = Field(0.02, description="a challenger's AUROC may be lower by no more")
-    max_false_alarm_ratio: float = Field(2.0, ge=1, description="of the aimed rate, on held-out good images")
-    min_slice_images: int = Field(30, ge=5, description="smaller slices are shown, not judged")
-    slice_auroc_margin: Share = 0.05
-    latency_ratio: float = Field(1.5, ge=1, description="challenger / champion, p50 and p95")
-    memory_ratio: float = Field(1.5, ge=1)
-    size_ratio: float = Field(2.0, ge=1)
-    min_training_ratio: Share = Field(0.5, description="of the champion's training images")
-
-
-class Retraining(Section):
-    """How a challenger is made from recent nights, and how it becomes the champion."""
-
-    automatic: bool = Field(True, description="a night that asks for it starts it; false: only by hand")
-    promotion: Literal["automatic", "approval"] = Field("approval", description="of a challenger that met every gate")
-    approval_hours: float = Field(24, gt=0, description="nobody answers: rejected")
-    adapt: Literal["none", "head"] = Field("head", description="head: learn from verdicts; none: good images only")
-    nights: int = Field(14, ge=1, description="most recent nights that images are taken from")
-    max_night_share: Share = Field(0.4, description="of the training images, that one night may make up")
-    max_slice_share: Share = Field(1.0, description="of the training images, that one slice may make up")
-    evaluation_share: float = Field(0.3, gt=0, lt=1, description="of every night's images, its latest, are frozen")
-    screen_rate: float = Field(
-        0.1, gt=0, lt=1, description="new images that score like this share of good ones, or higher, stay out"
-    )
-    new_normal: Literal["ask", "admit"] = Field(
-        "ask", description="a dense group of anomalous images that is a large part of a night: ask an analyst, or admit"
-    )
-    new_normal_share: Share = Field(0.2, description="of a night's images, that such a group makes up at least")
-    gates: Gates = Gates()
 
 
 class Alerts(Section):
@@ -266,8 +224,17 @@ class Collection(Section):
 
     def night_url(self, night: str) -> str:
         """Return the address of the images of ``night`` (``YYYY-MM-DD``), with ``${NIGHTGLASS_HOME}`` filled in."""
-        home = str(read_settings().home)
-        return self.images.replace("${NIGHTGLASS_HOME}", home).replace("{night}", night)
+        return _fill_home(self.images).replace("{night}", night)
+
+    @property
+    def golden_url(self) -> str | None:
+        """The address of the golden set's images, None where there is none."""
+        golden = self.retraining.golden
+        return _fill_home(golden.images) if golden else None
+
+
+def _fill_home(address: str) -> str:
+    return address.replace("${NIGHTGLASS_HOME}", str(read_settings().home))
 
 
 def default_collection(name: str = "adhoc") -> Collection:

@@ -124,7 +124,9 @@ class Baseline(Record):
     recent_nights: int = 0
     recent_scored: int = 0
     recent_anomalous: int = 0
-    last_statistic_psi: dict[str, float] = {}  # of the quiet night before tonight
+    last_scored: int = 0  # last_*: of the quiet night before tonight
+    last_anomalous: int = 0
+    last_statistic_psi: dict[str, float] = {}
 
 
 class Reason(Record):

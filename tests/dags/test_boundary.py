@@ -12,6 +12,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((REPOSITORY / "include" / "nightglass").rglob("*.py"))
 DAG_FILES = sorted((REPOSITORY / "dags").rglob("*.py"))
+#: The DAG files, and how many tasks each defines.
+TASKS = {"nightly": 6, "retrain": 7, "rollback": 2}
 HEAVY = (
     "torch",
     "timm",
@@ -46,9 +48,14 @@ def test_the_package_never_imports_airflow():
     assert importers == {}
 
 
-def test_parsing_the_dags_loads_nothing_heavy(airflow_home, write_collections):
-    """A DAG file is parsed every few seconds and before every task."""
-    script = "import sys, json, nightly; print(json.dumps([m for m in sys.modules]))"
+def test_the_dags_are_these():
+    assert {path.stem for path in (REPOSITORY / "dags").glob("*.py")} == set(TASKS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_parsing_a_dag_file_loads_nothing_heavy(airflow_home, write_collections, name):
+    """It is parsed every few seconds and before every task."""
+    script = f"import sys, json, {name}; print(json.dumps([m for m in sys.modules]))"
     loaded = subprocess.run(
         [sys.executable, "-c", script],
         env={
@@ -74,18 +81,37 @@ def test_dag_files_are_short(path):
     assert {f.name: f.end_lineno - f.lineno for f in functions if f.end_lineno - f.lineno >= 40} == {}
 
 
-def test_task_bodies_only_wire():
+@pytest.mark.parametrize(("name", "tasks"), TASKS.items())
+def test_task_bodies_only_wire(name, tasks):
     """A docstring, at most a dozen statements, no loop, no handling of errors, and no with block."""
-    tree = ast.parse((REPOSITORY / "dags" / "nightly.py").read_text())
-    tasks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
-    logic = (ast.For, ast.While, ast.Try, ast.With, ast.ListComp, ast.DictComp, ast.Lambda)
+    tree = ast.parse((REPOSITORY / "dags" / f"{name}.py").read_text())
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    logic = (
+        ast.For,
+        ast.While,
+        ast.Try,
+        ast.With,
+        ast.ListComp,
+        ast.SetComp,
+        ast.DictComp,
+        ast.GeneratorExp,
+        ast.Lambda,
+    )
 
-    assert len(tasks) == 6
-    for task in tasks:
+    assert len(found) == tasks
+    for task in found:
         assert ast.get_docstring(task), task.name
         assert len(task.body) <= 12, task.name
-        found = [type(node).__name__ for node in ast.walk(task) if isinstance(node, logic)]
-        assert found == [], task.name
+        nodes = [type(node).__name__ for node in ast.walk(task) if isinstance(node, logic)]
+        assert nodes == [], task.name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_dag_file_holds_tasks_and_their_wiring_only(name):
+    tree = ast.parse((REPOSITORY / "dags" / f"{name}.py").read_text())
+    plain = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.decorator_list}
+
+    assert plain <= {"build_dag", "build_broken_dag"}
 
 
 def test_only_main_is_a_plugin(tmp_path):

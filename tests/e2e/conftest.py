@@ -3,10 +3,8 @@
 import importlib.util
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
@@ -29,37 +27,6 @@ def load(name: str, path: Path) -> ModuleType:
 processes = load("airflow_processes", REPOSITORY / "demo" / "airflow_processes.py")
 drawing = load("drawing", REPOSITORY / "tests" / "conftest.py")
 s3_server = load("servers", REPOSITORY / "tests" / "integration" / "conftest.py").s3_server
-
-
-@dataclass
-class Webhook:
-    """What was posted to the address ``url``, an Apprise JSON address."""
-
-    url: str
-    messages: list[dict[str, str]] = field(default_factory=list)
-
-    def about(self, word: str) -> list[str]:
-        """The titles of the messages with ``word`` in their title."""
-        return [message["title"] for message in self.messages if word in message["title"]]
-
-
-@pytest.fixture(scope="session")
-def webhook() -> Iterator[Webhook]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            hook.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hook = Webhook(f"json://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield hook
-    server.shutdown()
-    server.server_close()
 
 
 @dataclass(frozen=True)

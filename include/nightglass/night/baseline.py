@@ -53,6 +53,8 @@ def build_baseline(quiet: Sequence[NightSummary], first: Sequence[NightSummary],
         recent_nights=len(recent),
         recent_scored=sum(night.scored for night in recent),
         recent_anomalous=sum(night.anomalous for night in recent),
+        last_scored=nights[0].scored if nights else 0,
+        last_anomalous=nights[0].anomalous if nights else 0,
         last_statistic_psi=nights[0].statistic_psi if nights else {},
     )
 

@@ -106,8 +106,8 @@ def _write_sentence(verb: Verb, reasons: Sequence[Reason], drift: DriftReport) -
         is_measured = drift.statistics or drift.embedding
         return f"OK: {rate}; {'no statistic drifted' if is_measured else 'drift was not measured'}."
     codes = {reason.code for reason in told}
-    # The rate of the last nights says the same again where tonight's already did.
-    texts = [r.text for r in told if r.code != "anomaly_rate:frozen" or "anomaly_rate" not in codes]
+    # The rate of several nights says the same again where tonight's already did.
+    texts = [r.text for r in told if not r.code.startswith("anomaly_rate:") or "anomaly_rate" not in codes]
     if len(texts) > _TOLD_REASONS:
         texts = [*texts[:_TOLD_REASONS], f"{len(texts) - _TOLD_REASONS} more"]
     *others, last = texts

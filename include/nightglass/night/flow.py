@@ -24,6 +24,7 @@ from nightglass.night.baseline import build_baseline
 from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
 from nightglass.night.publishing import publish
 from nightglass.night.readiness import find_reason_to_wait
+from nightglass.promotion import reconcile_champion
 from nightglass.records import Assessment, TopAnomaly, ValidationReport
 from nightglass.store import Store
 
@@ -56,7 +57,9 @@ def list_night(
     """
     place = NightPlace.open(collection_file, night, images_url, storage_options)
     collection = place.collection
-    found = find_model(f"models:/{collection.model_name}@champion", place.settings)
+    # What a crash left of a promotion is mended first: the alias follows the log.
+    champion = reconcile_champion(collection, place.settings)
+    found = find_model(champion.uri if champion else f"models:/{collection.model_name}@champion", place.settings)
     manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
     if rescore:
         place.out.remove(SHARDS_NAME)

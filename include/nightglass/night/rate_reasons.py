@@ -13,12 +13,12 @@ _ROUNDING = 1 - 1e-9
 
 
 def rate_reasons(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> list[Reason]:
-    """Judge tonight's rate against the usual one, and the last week's against the champion's frozen first nights.
+    """Judge the rate of tonight and of two nights against the usual one, and the week's against the first nights'.
 
     An increase by ``options.ratio`` that is significant at ``alpha`` asks for a new model; one by its square root
     (half the way on a ratio scale) that is significant at ``watch_alpha`` is worth watching. Less is no news: over
     enough images every two nights differ significantly. While the usual rate is being learned, even a doubling is
-    only watched. The week catches what no single night shows: slow change, and a rise in nights of few images.
+    only watched. Nights together show what none does alone: a rise in nights of few images, and slow change.
 
     Args:
         scored: Scored images of the night, at least 1.
@@ -26,11 +26,12 @@ def rate_reasons(scored: int, anomalous: int, baseline: Baseline, options: Decis
         baseline: What is usual.
         options: Ratio and significance levels.
     """
-    reasons = [
-        _learning_reason(scored, anomalous, baseline, options)
-        if baseline.source == "learning"
-        else _baseline_reason(scored, anomalous, baseline, options)
-    ]
+    if baseline.source == "learning":
+        reasons = [_learning_reason(scored, anomalous, baseline, options)]
+    else:
+        reasons = [_baseline_reason(scored, anomalous, baseline, options)]
+        if baseline.last_scored:
+            reasons += _two_nights_reasons(scored, anomalous, baseline, options)
     if baseline.frozen_scored:
         reasons.append(_frozen_reason(scored, anomalous, baseline, options))
     return reasons
@@ -58,13 +59,34 @@ def _learning_reason(scored: int, anomalous: int, baseline: Baseline, options: D
 
 def _baseline_reason(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> Reason:
     if baseline.source == "expected":
-        usual = baseline.anomaly_rate or 0.0
-        p_value = excess_p_value(anomalous, scored, usual, options.rate_spread**2)
-    else:
-        usual = baseline.anomalous / max(baseline.scored, 1)
-        variance = _variance(options, 1, baseline.nights)
-        p_value = increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored, variance)
+        return _expected_reason("anomaly_rate", scored, anomalous, baseline, options, 1)
+    usual = baseline.anomalous / max(baseline.scored, 1)
+    variance = _variance(options, 1, baseline.nights)
+    p_value = increase_p_value(anomalous, scored, baseline.anomalous, baseline.scored, variance)
     return _compare("anomaly_rate", scored, anomalous, usual, p_value, options)
+
+
+def _two_nights_reasons(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> list[Reason]:
+    code = "anomaly_rate:two_nights"
+    scored, anomalous = scored + baseline.last_scored, anomalous + baseline.last_anomalous
+    if baseline.source == "expected":
+        return [_expected_reason(code, scored, anomalous, baseline, options, 2)]
+    # A night cannot count on both sides of a test.
+    usual_scored = baseline.scored - baseline.last_scored
+    usual_anomalous = min(max(baseline.anomalous - baseline.last_anomalous, 0), usual_scored)
+    if usual_scored <= 0:
+        return []
+    variance = _variance(options, 2, baseline.nights - 1)
+    p_value = increase_p_value(anomalous, scored, usual_anomalous, usual_scored, variance)
+    return [_compare(code, scored, anomalous, usual_anomalous / usual_scored, p_value, options, nights=2)]
+
+
+def _expected_reason(
+    code: str, scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions, nights: int
+) -> Reason:
+    usual = baseline.anomaly_rate or 0.0
+    p_value = excess_p_value(anomalous, scored, usual, options.rate_spread**2 / nights)
+    return _compare(code, scored, anomalous, usual, p_value, options, nights=nights)
 
 
 def _frozen_reason(scored: int, anomalous: int, baseline: Baseline, options: DecisionOptions) -> Reason:

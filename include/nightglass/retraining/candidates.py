@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nightglass.detector.night_space import DIMENSIONS
 from nightglass.images.slices import slices_of
-from nightglass.retraining.gathering import GATHERED_SCHEMA, NightImages
+from nightglass.retraining.gathering import GATHERED_SCHEMA, GOLDEN, NightImages
 from nightglass.retraining.verdicts import VerdictsInEffect
 
 Flags = NDArray[np.bool_]
@@ -61,7 +61,9 @@ def open_candidates(nights: Iterable[NightImages], known: set[str], pattern: str
     slices = [slices_of(path, pattern) for path in table["path_in_folder"].to_pylist()]
     empty: list[str | None] = [None] * count
     flags = np.array(by_champion, bool)
-    candidates = Candidates(table, np.concatenate(vectors), flags, slices, list(empty), np.zeros(count, bool))
+    candidates = Candidates(
+        table, np.concatenate(vectors), flags, slices, table["label"].to_pylist(), np.zeros(count, bool)
+    )
     candidates.reasons, candidates.left_out = list(empty), list(empty)
     return candidates
 
@@ -72,7 +74,7 @@ def apply_verdicts(candidates: Candidates, verdicts: VerdictsInEffect) -> Flags:
     contents = zip(candidates.table["source"].to_pylist(), candidates.table["sha256"].to_pylist(), strict=True)
     for number, (night, sha256) in enumerate(contents):
         verdict = verdicts.find(night, sha256, candidates.slices[number])
-        if verdict is None:
+        if verdict is None or night == GOLDEN:  # whose labels are its own
             continue
         if verdict.verdict == "unsure":
             candidates.left_out[number] = UNSURE
@@ -84,15 +86,24 @@ def apply_verdicts(candidates: Candidates, verdicts: VerdictsInEffect) -> Flags:
 
 
 def freeze(candidates: Candidates, share: float) -> None:
-    """Freeze the latest ``share`` of every night, of its labelled images label by label.
+    """Freeze the golden set, and the latest ``share`` of every night, of its labelled images label by label.
 
-    Images that follow each other are alike: a cut in time parts them only once.
+    Images that follow each other are alike: a cut in time parts them only once. Where a golden set has defects, the
+    nights' labelled images are all learned from.
     """
+    sources = candidates.table["source"].to_pylist()
+    is_measured = any(
+        night == GOLDEN and label == "defect" for night, label in zip(sources, candidates.labels, strict=True)
+    )
     times = candidates.table["modified_at"].cast(pa.int64()).fill_null(0).to_pylist()
     paths = candidates.table["path_in_folder"].to_pylist()
     groups: dict[tuple[str, str | None], list[int]] = {}
-    for number, night in enumerate(candidates.table["source"].to_pylist()):
+    for number, night in enumerate(sources):
         groups.setdefault((night, candidates.labels[number]), []).append(number)
-    for numbers in groups.values():
+    for (night, label), numbers in groups.items():
+        if night == GOLDEN:
+            candidates.is_frozen[numbers] = True
+        if night == GOLDEN or (is_measured and label is not None):
+            continue
         numbers.sort(key=lambda number: (times[number], paths[number]))
         candidates.is_frozen[numbers[len(numbers) - round(share * len(numbers)) :]] = True

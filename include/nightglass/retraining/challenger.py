@@ -14,9 +14,11 @@ from nightglass.engine.fit import Fitted, build_on_good, fit_detector
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training import TrainingImages, collect_good
+from nightglass.retraining.records import TrainingFacts
 from nightglass.retraining.training_images import as_manifest, as_training, open_images
 
 Options = Mapping[str, Any] | None
+_UNREAD = "cannot be read any more"
 
 
 def fit_challenger(
@@ -56,6 +58,14 @@ def fit_challenger(
         times=StageTimes(),
         progress=progress,
     )
+
+
+def count_unread(facts: TrainingFacts, training: pa.Table, challenger: Detector) -> TrainingFacts:
+    """Return the facts of a fit without the good images that could not be read any more."""
+    good = len(training) - facts.defects
+    unread = min(good, challenger.options.max_bank_images) - len(challenger.bank_images)
+    left_out = facts.left_out | ({_UNREAD: unread} if unread else {})
+    return facts.model_copy(update={"images": good - unread, "left_out": left_out})
 
 
 def score_each_other(

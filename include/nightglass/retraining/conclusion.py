@@ -21,6 +21,8 @@ from nightglass.retraining.records import Evaluation, GateReport, Outcome, Retra
 from nightglass.store import Store, format_time
 
 _TOLD_NAME = "alerted.txt"
+_MAX_DESCRIPTION = 5000  # characters that MLflow's database holds
+_SHORTENED = f"\n\n(shortened; all of it: `{CARD_NAMES[0]}` among the run's artifacts)\n"
 _WORDS: dict[Outcome, str] = {
     "promoted": "promoted",
     "refused": "refused by its gates",
@@ -110,7 +112,14 @@ def _annotate(planned: Planned, challenger: ModelRef, tags: dict[str, str], card
         for file in files:
             file.write_bytes(planned.place.folder.read_bytes(file.name))
         registry = open_registry(planned.place.settings)
-        registry.annotate_version(challenger, tags=tags, description=card, files=files)
+        registry.annotate_version(challenger, tags=tags, description=_shorten(card), files=files)
+
+
+def _shorten(card: str) -> str:
+    if len(card) <= _MAX_DESCRIPTION:
+        return card
+    # At the end of a line, so that no table has half a row.
+    return card[: card.rfind("\n", 0, _MAX_DESCRIPTION - len(_SHORTENED))] + _SHORTENED
 
 
 def _name_outcome(gates: GateReport, promoted: bool, *, dry_run: bool) -> Outcome:

@@ -1,6 +1,6 @@
 """Gates on what a challenger costs: time, memory, disk, start."""
 
-from nightglass.collections import Gates
+from nightglass.collection_parts import Gates
 from nightglass.night.report.figures import figure, times
 from nightglass.retraining.records import Cost, Gate
 

@@ -4,6 +4,7 @@
 the one before left in the retraining's folder, so any of them can run again.
 """
 
+import itertools
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,18 +14,20 @@ from nightglass import promotion
 from nightglass.engine.stage_times import count_workers
 from nightglass.engine.training_record import read_training
 from nightglass.errors import InputError
-from nightglass.models import find_fitted, find_model, register_fitted
+from nightglass.models import find_fitted, find_model, open_registry, register_fitted
 from nightglass.records import ModelRef
-from nightglass.retraining.challenger import fit_challenger, score_each_other
+from nightglass.retraining.challenger import count_unread, fit_challenger, score_each_other
 from nightglass.retraining.conclusion import Approval, Conclusion, conclude_retraining
 from nightglass.retraining.evaluation import evaluate_models
 from nightglass.retraining.gates import judge
 from nightglass.retraining.gathering import find_nights, gather_nights
+from nightglass.retraining.golden import gather_golden
 from nightglass.retraining.plan import (
     EVALUATION_NAME,
     FACTS_NAME,
     FROZEN_NAME,
     GATES_NAME,
+    PLAN_NAME,
     REPORT_NAME,
     TRAINING_NAME,
     Planned,
@@ -45,6 +48,8 @@ Options = Mapping[str, Any] | None
 def snapshot(collection_file: str, request: Request, *, storage_options: Options = None) -> RetrainPlan | None:
     """Choose what the challenger is fitted on and what both models are measured on, and write it down.
 
+    A second time finds what it wrote, unless another run changed the champion since.
+
     Returns:
         None when the version that the request is about is champion no more: it was answered already.
 
@@ -54,28 +59,34 @@ def snapshot(collection_file: str, request: Request, *, storage_options: Options
     """
     place = RetrainPlace.open(collection_file, request.run, storage_options)
     collection = place.collection
-    promotion.reconcile_champion(collection, place.settings)
-    champion = find_model(f"models:/{collection.model_name}@champion", place.settings)
+    known = promotion.reconcile_champion(collection, place.settings)
+    champion = find_model(known.uri if known else f"models:/{collection.model_name}@champion", place.settings)
+    kept = place.kept_plan()
+    if kept is not None and (kept.champion == champion.ref or _has_promoted(place, request.run)):
+        return kept
     if request.champion_version not in {None, champion.ref.version}:
         return None
     detector = champion.detector
     nights, seed = place.nights(), collection.detector.seed
     chosen = find_nights(nights, request.since, request.until, collection.retraining.nights)
+    golden = gather_golden(detector, collection, storage_options=storage_options, workers=count_workers())
+    gathered = gather_nights(nights, chosen, detector.fingerprint[:12], seed)
     taken = take_snapshot(
         detector,
         read_training(detector.network_path.parent),
-        gather_nights(nights, chosen, detector.fingerprint[:12], seed),
+        gathered if golden is None else itertools.chain([golden], gathered),
         _read_verdicts(place, use=request.use_verdicts),
         collection,
         lambda group: score_each_other(
             group, detector, collection, storage_options=storage_options, workers=count_workers()
         ),
     )
+    place.folder.remove(PLAN_NAME)  # first: without it the rest counts for nothing
     place.folder.remove()
     place.folder.write_table(TRAINING_NAME, taken.training)
     place.folder.write_table(FROZEN_NAME, taken.frozen)
     place.folder.write_bytes(FACTS_NAME, taken.facts.model_dump_json(indent=1).encode())
-    return RetrainPlan(
+    plan = RetrainPlan(
         collection=collection.name,
         collection_file=collection_file,
         request=request,
@@ -85,19 +96,25 @@ def snapshot(collection_file: str, request: Request, *, storage_options: Options
         data_version=taken.facts.data_version,
         started_at=format_time(datetime.now(UTC)),
     )
+    # Last: it says that everything before it was written.
+    place.folder.write_bytes(PLAN_NAME, plan.model_dump_json(indent=1).encode())
+    return plan
 
 
 def fit(plan: RetrainPlan, *, storage_options: Options = None) -> RetrainPlan:
     """Fit the challenger and register it as the next version; a second time finds the one that was registered."""
     planned = Planned(plan, storage_options)
     place = planned.place
+    training = place.folder.read_table(TRAINING_NAME)
     tags = {"retraining": plan.request.run, "data_version": plan.data_version}
     challenger = find_fitted(place.collection, tags, place.settings)
     if challenger is None:
         # Always the same place, so that a killed fit leaves nothing behind for long.
-        out = place.settings.home / "challengers" / place.collection.name
+        work = place.settings.home / "challengers" / place.collection.name
+        shutil.rmtree(work, ignore_errors=True)
+        out = work / "detector"
         fitted = fit_challenger(
-            place.folder.read_table(TRAINING_NAME),
+            training,
             place.collection,
             out,
             data_version=plan.data_version,
@@ -105,13 +122,17 @@ def fit(plan: RetrainPlan, *, storage_options: Options = None) -> RetrainPlan:
             workers=count_workers(),
         )
         version = register_fitted(out, fitted, place.collection, place.settings, tags=tags)
-        shutil.rmtree(out)
+        shutil.rmtree(work)
         challenger = find_model(ModelRef(name=place.collection.model_name, version=version).uri, place.settings)
+    facts = TrainingFacts.model_validate_json(place.folder.read_bytes(FACTS_NAME))
+    facts = count_unread(facts, training, challenger.detector)
+    place.folder.write_bytes(FACTS_NAME, facts.model_dump_json(indent=1).encode())
+    ref = challenger.ref
     return plan.model_copy(
         update={
-            "challenger": challenger.ref,
+            "challenger": ref,
             "challenger_fingerprint": challenger.detector.fingerprint,
-            "fitted_at": format_time(datetime.now(UTC)),
+            "fitted_at": open_registry(place.settings).find_version(ref.name, ref.version).created_at,
         }
     )
 
@@ -188,6 +209,14 @@ def conclude(
 ) -> Conclusion:
     """Write the model card and the rows, and tell people what came of the retraining; a second time changes nothing."""
     return conclude_retraining(Planned(plan, storage_options), promoted, approval, alert_urls)
+
+
+def _has_promoted(place: RetrainPlace, run: str) -> bool:
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        return any(
+            (event.run, event.event) == (run, "promoted")
+            for event in store.promotions_of_model(place.collection.model_name)
+        )
 
 
 def _read_verdicts(place: RetrainPlace, *, use: bool) -> VerdictsInEffect:

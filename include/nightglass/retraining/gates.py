@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nightglass.collections import Gates
+from nightglass.collection_parts import Gates
 from nightglass.night.report.figures import count, p_value
 from nightglass.retraining.cost_gates import judge_costs
 from nightglass.retraining.quality_gates import (

@@ -22,6 +22,7 @@ from nightglass.storage import Folder
 _MANIFEST_COLUMNS = ("path", "raw_path", "size_bytes", "modified_at")
 _SCORE_COLUMNS = ["path", "sha256", "image_score", "is_anomalous", "width", "height"]
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+GOLDEN = "golden"  # in place of a night
 _MAX_IMAGES = 100_000  # of all nights together; more are drawn at random
 #: What is gathered of an image: its part of the training record, and what the champion said.
 GATHERED_SCHEMA = pa.schema([*TRAINING_SCHEMA, ("image_score", pa.float64()), ("is_anomalous", pa.bool_())])

@@ -13,6 +13,7 @@ from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings, read_settings
 from nightglass.storage import Folder, open_folder
 
+PLAN_NAME = "plan.json"
 TRAINING_NAME, FROZEN_NAME, FACTS_NAME = "training.parquet", "evaluation.parquet", "training.json"
 EVALUATION_NAME, GATES_NAME, REPORT_NAME = "evaluation.json", "gates.json", "report.html"
 CARD_NAMES = ("card.md", "card.html")
@@ -73,6 +74,12 @@ class RetrainPlace:
         """Return the folder of the collection's nights."""
         url = f"{self.settings.nights_url}/{self.collection.name}"
         return open_folder(url, self.storage_options if url.startswith("s3://") else None)
+
+    def kept_plan(self) -> RetrainPlan | None:
+        """Return what the run's snapshot came to, None where it did not end yet."""
+        if not self.folder.exists(PLAN_NAME):
+            return None
+        return RetrainPlan.model_validate_json(self.folder.read_bytes(PLAN_NAME))
 
 
 class Planned:

@@ -1,6 +1,6 @@
 """Gates on what a challenger finds, and on how often it alarms for nothing."""
 
-from nightglass.collections import Gates
+from nightglass.collection_parts import Gates
 from nightglass.night.report.figures import count, p_value
 from nightglass.night.wording import percent
 from nightglass.retraining.records import Detection, Evaluation, FalseAlarms, Gate, Paired

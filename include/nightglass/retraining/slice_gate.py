@@ -1,6 +1,6 @@
 """The gate on slices: a model that is better on the whole must not be much worse on a part."""
 
-from nightglass.collections import Gates
+from nightglass.collection_parts import Gates
 from nightglass.night.report.names import plain
 from nightglass.retraining.quality_gates import chance_above, significance, unmeasured
 from nightglass.retraining.records import Evaluation, Gate, Paired, SliceFigures

@@ -56,8 +56,10 @@ def test_the_week_before_tonight_has_no_night_of_the_frozen_ones():
 
 
 def test_the_last_night_says_whether_a_drift_is_new():
-    first = [make_night(1, psi=0.3), make_night(2, psi=0.1)]
-    assert build_baseline(first[::-1], first, DecisionOptions()).last_statistic_psi == {"brightness": 0.1}
+    first = [make_night(1, psi=0.3), make_night(2, anomalous=7, psi=0.1)]
+    baseline = build_baseline(first[::-1], first, DecisionOptions())
+    assert baseline.last_statistic_psi == {"brightness": 0.1}
+    assert (baseline.last_scored, baseline.last_anomalous) == (100, 7)
 
 
 def test_too_few_nights_are_learning_but_keep_their_counts():

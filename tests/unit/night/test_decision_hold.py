@@ -96,7 +96,7 @@ def test_impossible_counts_are_refused(counts):
 def test_sentence_of_a_retrain():
     drift = drifted(make_statistic(psi=1.42, adjusted_p_value=1e-30), make_statistic("contrast"))
     assert judge(26, drift=drift).sentence == (
-        "Retrain: the anomaly rate is 13.0 % (26 of 200), 3.2 times the usual 4.0 % (p = 1e-05), "
+        "Retrain: the anomaly rate is 13.0 % (26 of 200), 3.2 times the usual 4.0 % (p = 4e-05), "
         "and brightness drifted (PSI 1.42, limit 0.20)."
     )
 

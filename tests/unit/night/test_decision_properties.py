@@ -45,6 +45,8 @@ def nights(draw):
             recent_nights=draw(st.integers(0, 6)),
             recent_scored=(recent_scored := draw(st.integers(0, 10**6))),
             recent_anomalous=draw(st.integers(0, recent_scored)),
+            last_scored=(last_scored := draw(st.integers(0, 10**5))),
+            last_anomalous=draw(st.integers(0, last_scored)),
             last_statistic_psi={"brightness": draw(st.floats(0, 20))},
         ),
         "drift": drifted(statistic, embedding=make_embedding(draw(share), draw(share))),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nightglass.collections import Gates
+from nightglass.collection_parts import Gates
 from nightglass.records import ModelRef
 from nightglass.retraining.comparison import compare_false_alarms
 from nightglass.retraining.gates import judge

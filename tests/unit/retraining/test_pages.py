@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from nightglass.collections import Gates, default_collection
+from nightglass.collection_parts import Gates
+from nightglass.collections import default_collection
 from nightglass.retraining.card import CardFacts, render_card
 from nightglass.retraining.gates import judge
 from nightglass.retraining.records import Evaluation, GateReport, SliceFigures, TrainingFacts

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from nightglass.collections import Collection, Retraining
+from nightglass.collection_parts import Retraining
+from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
 from nightglass.detector.files import load_detector
 from nightglass.engine.training_record import TRAINING_SCHEMA, read_training
 from nightglass.errors import InputError
-from nightglass.retraining.gathering import GATHERED_SCHEMA, NightImages
+from nightglass.retraining.gathering import GATHERED_SCHEMA, GOLDEN, NightImages
 from nightglass.retraining.screening import bank_vectors, score_of_share
 from nightglass.retraining.snapshot import CALLED_DEFECT, NEW_NORMAL, Snapshot, take_snapshot
 from nightglass.retraining.verdicts import Scope, Verdict, VerdictsInEffect, Word
@@ -215,3 +216,33 @@ def test_a_second_copy_counts_once(champion: Detector, record: pa.Table) -> None
     taken = take(champion, record, [night, night])
     assert len(set(taken.training["path"].to_pylist())) == len(taken.training)
     assert taken.training.schema == TRAINING_SCHEMA
+
+
+def make_golden(champion: Detector, labels: list[str]) -> NightImages:
+    """A golden set with these labels."""
+    drawn = make_night(champion, [-1.0] * len(labels), night="2026-01-01")
+    table = drawn.table.set_column(
+        drawn.table.schema.get_field_index("source"), "source", pa.array([GOLDEN] * len(labels))
+    )
+    table = table.set_column(table.schema.get_field_index("label"), "label", pa.array(labels, pa.string()))
+    return NightImages(GOLDEN, table, drawn.vectors, by_champion=True)
+
+
+def test_a_golden_set_is_always_frozen_and_the_verdicts_are_all_learned_from(
+    champion: Detector, record: pa.Table
+) -> None:
+    golden = make_golden(champion, ["defect"] * 5 + ["normal"] * 5)
+    verdicts = [say(number, "defect", f"{NIGHT} left {number}") for number in range(10)]
+    taken = take(champion, record, [golden, make_night(champion, [-1.0] * 40)], verdicts)
+    assert taken.facts.defects == 10
+    assert GOLDEN not in sources(taken.training)
+    assert sources(taken.frozen) == {GOLDEN: 10, NIGHT: 9}
+    frozen = [row for row in taken.frozen.to_pylist() if row["source"] == GOLDEN]
+    assert [(row["label"], row["presumed_good"]) for row in frozen] == [("defect", False)] * 5 + [("normal", True)] * 5
+
+
+def test_what_the_champion_was_fitted_on_leaves_the_golden_set(champion: Detector, record: pa.Table) -> None:
+    golden = make_golden(champion, ["defect"] * 3)
+    known = golden.table.slice(0, 1).select(TRAINING_SCHEMA.names)
+    taken = take(champion, pa.concat_tables([record, known]), [golden, make_night(champion, [-1.0] * 40)])
+    assert sources(taken.frozen)[GOLDEN] == 2
