@@ -126,7 +126,7 @@ def _paired_gate(name: str, title: str, pair: Paired, margin: float, why: str, *
         challenger=pair.challenger,
         low=pair.low,
         high=pair.high,
-        limit=pair.champion - margin,
+        limit=max(0.0, pair.champion - margin),
         passed=passed and pair.difference >= -margin,
         why=why,
     )

@@ -54,7 +54,7 @@ def gate_rows(gates: GateReport) -> list[list[str]]:
     return [
         [
             gate.title,
-            "yes" if gate.passed else "NO",
+            "NO" if not gate.passed else "yes" if gate.challenger is not None else "not measured",
             gate_value(gate, gate.champion),
             gate_value(gate, gate.challenger),
             gate_limit(gate),
