@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 from nightglass.collections import DecisionOptions, Drift
 from nightglass.night.wording import p_text, ratio_of
-from nightglass.records import Baseline, DriftReport, Reason, Verb
+from nightglass.records import Baseline, DriftReport, EmbeddingDrift, Reason, StatisticDrift, Verb
 
 _NORMAL = NormalDist()
 #: A separability of 1 has no finite effect size.
@@ -25,42 +25,44 @@ def drift_reasons(drift: DriftReport, baseline: Baseline, options: DecisionOptio
         options: Ratio and significance levels.
         limits: The floors for ``watch`` and ``retrain``.
     """
-    reasons = []
-    for statistic in drift.statistics:
-        usual = baseline.statistic_psi.get(statistic.name)
-        limit = max(limits.retrain_psi, options.ratio * (usual or 0.0))
-        is_far = statistic.psi >= options.ratio**2 * limit
-        reasons.append(
-            _judge(
-                code=f"drift:{statistic.name}",
-                subject=statistic.name.replace("_", " "),
-                measure="PSI",
-                value=statistic.psi,
-                usual=usual,
-                p_value=statistic.adjusted_p_value,
-                watch_limit=limits.watch_psi,
-                retrain_limit=limit,
-                has_lasted=is_far or baseline.last_statistic_psi.get(statistic.name, 0.0) >= limit,
-                options=options,
-            )
-        )
+    reasons = [_judge_statistic(statistic, baseline, options, limits) for statistic in drift.statistics]
     if drift.embedding is not None:
-        usual = baseline.separability
-        reasons.append(
-            _judge(
-                code="drift:embedding",
-                subject="what the images show",
-                measure="separability",
-                value=drift.embedding.separability,
-                usual=usual,
-                p_value=drift.embedding.p_value,
-                watch_limit=limits.watch_separability,
-                retrain_limit=max(limits.retrain_separability, multiply_separability(usual or 0.0, options.ratio)),
-                has_lasted=True,
-                options=options,
-            )
-        )
+        reasons.append(_judge_embedding(drift.embedding, baseline, options, limits))
     return reasons
+
+
+def _judge_statistic(drift: StatisticDrift, baseline: Baseline, options: DecisionOptions, limits: Drift) -> Reason:
+    usual = baseline.statistic_psi.get(drift.name)
+    limit = max(limits.retrain_psi, options.ratio * (usual or 0.0))
+    is_far = drift.psi >= options.ratio**2 * limit
+    return _judge(
+        code=f"drift:{drift.name}",
+        subject=drift.name.replace("_", " "),
+        measure="PSI",
+        value=drift.psi,
+        usual=usual,
+        p_value=drift.adjusted_p_value,
+        watch_limit=limits.watch_psi,
+        retrain_limit=limit,
+        has_lasted=is_far or baseline.last_statistic_psi.get(drift.name, 0.0) >= limit,
+        options=options,
+    )
+
+
+def _judge_embedding(drift: EmbeddingDrift, baseline: Baseline, options: DecisionOptions, limits: Drift) -> Reason:
+    usual = baseline.separability
+    return _judge(
+        code="drift:embedding",
+        subject="what the images show",
+        measure="separability",
+        value=drift.separability,
+        usual=usual,
+        p_value=drift.p_value,
+        watch_limit=limits.watch_separability,
+        retrain_limit=max(limits.retrain_separability, multiply_separability(usual or 0.0, options.ratio)),
+        has_lasted=True,
+        options=options,
+    )
 
 
 def multiply_separability(separability: float, ratio: float) -> float:
