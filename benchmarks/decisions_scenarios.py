@@ -85,9 +85,9 @@ def measure(share: float) -> dict[str, Any]:
             "options": DecisionOptions().model_dump(),
             "drift": Drift().model_dump(),
             FALSE: _measure_false(pool, _runs(20, share)),
-            SUDDEN: _measure_sudden(pool, _runs(100, share)),
-            SLOW: _measure_slow(pool, _runs(30, share)),
-            LEARNING: _measure_learning(pool, _runs(60, share)),
+            SUDDEN: _measure_sudden(pool, _runs(60, share)),
+            SLOW: _measure_slow(pool, _runs(20, share)),
+            LEARNING: _measure_learning(pool, _runs(40, share)),
         }
     return results | {"kept": check(results)}
 
@@ -142,7 +142,7 @@ def _measure_sudden(pool: ProcessPoolExecutor, runs: int) -> list[dict[str, Any]
         change = Change(WARM_UP, rate_ratio=ratio)
         worlds = [_world(kind, images, rate) for kind in ("even", "uneven")]
         # The one that must be kept is measured best.
-        times = 5 if (images, rate, ratio) == (2_000, 0.01, 2.5) else 1
+        times = 8 if (images, rate, ratio) == (2_000, 0.01, 2.5) else 1
         parts = [_job(world, change, runs, WARM_UP + 7, part) for world in worlds for part in range(times)]
         found = list(pool.map(nights_until_caught, parts))
         even, uneven = (list(chain(*found[i * times : (i + 1) * times])) for i in (0, 1))

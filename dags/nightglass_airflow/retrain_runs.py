@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def retrain_form(collection: Collection) -> dict[str, Param]:
     """Return the fields of the form that the Airflow UI shows; all are optional."""
-    night = {"type": ["null", "string"], "format": "date", "section": "Which nights"}
+    night: dict[str, Any] = {"type": ["null", "string"], "format": "date", "section": "Which nights"}
     return {
         "reason": Param(
             "",

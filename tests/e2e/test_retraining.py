@@ -96,6 +96,8 @@ class Loop:
             assert self.airflow.run_state(DAG, run) in {"queued", "running"}, self.airflow.task_states(DAG, run)
             assert time.monotonic() < deadline, self.airflow.task_states(DAG, run)
             time.sleep(0.5)
+        # Nobody answers faster: before the scheduler has seen the task's process end, it would take it for lost.
+        time.sleep(5)
         return self.airflow.request("GET", question(run))
 
     def end(self, run: str) -> dict[str, str | None]:

@@ -168,10 +168,6 @@ class Home:
                 database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(self.path), str(to)))
         return Home(to)
 
-    def move_plan(self, plan: RetrainPlan, source: "Home") -> RetrainPlan:
-        """Return a plan of the home that this one is a copy of."""
-        return RetrainPlan.model_validate_json(plan.model_dump_json().replace(str(source.path), str(self.path)))
-
     def run_night(self, night: str) -> dict[str, Any]:
         """Score a night, as its DAG does."""
         plan = night_flow.list_night(self.file, night)
@@ -209,7 +205,7 @@ class Home:
         return sorted(str(version.version) for version in found if version.tags.get("retraining") == run)
 
     def start_killed(self, place: str, step: str, plan: RetrainPlan | Request) -> subprocess.CompletedProcess[str]:
-        """Run a step in a process that dies at a place."""
+        """Run a step in a process that dies at a place, or ends well where it never comes there."""
         is_request = isinstance(plan, Request)
         text = plan.model_dump_json()
         return subprocess.run(

@@ -74,7 +74,7 @@ def _two_nights_reasons(scored: int, anomalous: int, baseline: Baseline, options
     # A night cannot count on both sides of a test.
     usual_scored = baseline.scored - baseline.last_scored
     usual_anomalous = min(max(baseline.anomalous - baseline.last_anomalous, 0), usual_scored)
-    if usual_scored <= 0:
+    if usual_scored <= 0 or baseline.nights - 1 < options.min_baseline_nights:
         return []
     variance = _variance(options, 2, baseline.nights - 1)
     p_value = increase_p_value(anomalous, scored, usual_anomalous, usual_scored, variance)

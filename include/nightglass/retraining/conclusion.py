@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightglass.alerts import send_alert
-from nightglass.models import code_version, open_registry
+from nightglass.models import open_registry
 from nightglass.records import ModelRef, Record
 from nightglass.retraining.card import CardFacts, render_card
 from nightglass.retraining.plan import (
@@ -92,6 +92,9 @@ def conclude_retraining(
 
 def _gather_card_facts(planned: Planned, outcome: Outcome, approval: Approval | None) -> CardFacts:
     plan = planned.plan
+    ref = planned.challenger.ref
+    # As it was when the challenger was fitted; Nightglass may have been renewed since.
+    tags = open_registry(planned.place.settings).find_version(ref.name, ref.version).tags
     return CardFacts(
         description=planned.place.collection.description,
         options=planned.challenger.detector.options,
@@ -102,7 +105,7 @@ def _gather_card_facts(planned: Planned, outcome: Outcome, approval: Approval | 
         fitted_at=plan.fitted_at or plan.started_at,
         approved_by=approval.by if approval else None,
         approved_at=approval.at if approval else None,
-        code_version=code_version(),
+        code_version=tags["code_version"],
     )
 
 

@@ -86,7 +86,7 @@ def take_snapshot(
     freeze(pool, options.evaluation_share)
     _screen(pool, score_of_share(champion, 1 - options.screen_rate))
     told = _admit_group(pool, in_bulk, usual, collection, measure_group)
-    _drop_near_duplicates(pool, bank, usual)
+    _drop_near_duplicates(pool, bank, usual, seed)
     _limit_shares(pool, len(record), collection)
     training = _training_table(pool, record)
     if options.adapt == "none":
@@ -170,7 +170,7 @@ def _admit_group(
         if told is None or options.new_normal == "admit" or in_bulk.any():
             told = (
                 told or f"{len(members)} images were called normal in bulk"
-            ) + f"; {typical.sum()} typical ones let in"
+            ) + f"; {typical.sum()} typical ones of them are let in, to train or to measure"
     return told
 
 
@@ -180,16 +180,22 @@ def _largest_share(pool: Candidates, numbers: NDArray[np.int64]) -> tuple[float,
     return max(((count / sizes[night], night) for night, count in members.items()), default=(0.0, ""))
 
 
-def _drop_near_duplicates(pool: Candidates, bank: NDArray[np.float32], usual: UsualDistances) -> None:
+def _drop_near_duplicates(pool: Candidates, bank: NDArray[np.float32], usual: UsualDistances, seed: int) -> None:
     """Keep the frozen images apart from everything that is trained on, and nothing twice in the training set."""
     frozen = pool.taken(frozen=True)
     comparable = frozen[pool.by_champion[frozen]]
     pool.leave_out(comparable[is_near(pool.vectors[comparable], bank, usual.duplicate)], _NEAR_FROZEN)
     frozen = pool.taken(frozen=True)
     frozen = frozen[pool.by_champion[frozen]]
-    training = pool.taken(frozen=False, reasons=(LIKE_GOOD, NEW_NORMAL))
     known = np.concatenate([bank, pool.vectors[frozen]])
-    pool.leave_out(training[~thin_out(pool.vectors[training], known, usual)], "near-duplicate")
+    # What the champion never saw all lies in one direction from what it knows, so that a new kind looks crowded to it.
+    new = np.concatenate([pool.taken(frozen=is_frozen, reasons=(NEW_NORMAL,)) for is_frozen in (False, True)])
+    distances = {LIKE_GOOD: usual}
+    if len(new) >= _MIN_GROUP:
+        distances[NEW_NORMAL] = UsualDistances.measure(pool.vectors[new], seed)
+    for reason, among in distances.items():
+        training = pool.taken(frozen=False, reasons=(reason,))
+        pool.leave_out(training[~thin_out(pool.vectors[training], known, among)], "near-duplicate")
 
 
 def _limit_shares(pool: Candidates, others: int, collection: Collection) -> None:

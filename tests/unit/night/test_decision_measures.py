@@ -98,6 +98,13 @@ def test_two_nights_together_show_what_one_does_not(anomalous, before, verb):
         assert "the anomaly rate over 2 nights is 9.5 % (38 of 400), 2.7 times the usual 3.6 %" in decision.sentence
 
 
+def test_two_nights_need_as_many_usual_nights_beside_them_as_one():
+    # A night that asks stays out of the baseline: with two low nights in it, every night after would ask as well.
+    few = {"nights": 3, "scored": 600, "anomalous": 14, "last_scored": 200, "last_anomalous": 8}
+    codes = [reason.code for reason in judge(19, baseline=USUAL.model_copy(update=few)).reasons]
+    assert codes == ["anomaly_rate"]
+
+
 def test_two_nights_against_an_expected_rate():
     last = {"last_anomalous": 20, "last_scored": 200}
     baseline = Baseline(source="expected", nights=1, scored=0, anomalous=0, anomaly_rate=0.04, **last)

@@ -150,11 +150,11 @@ def test_without_adapting_to_labels_no_defect_is_trained_on(champion: Detector, 
     assert "defect" in taken.frozen["label"].to_pylist()
 
 
-def crowd(count: int) -> NDArray[np.float32]:
+def crowd(count: int, spread: float = 0.02) -> NDArray[np.float32]:
     """Vectors that lie close together, far from the memory bank."""
     center = np.zeros(128)
     center[-1] = 1
-    vectors = center + 0.02 * np.random.default_rng(5).normal(size=(count, 128))
+    vectors = center + spread * np.random.default_rng(5).normal(size=(count, 128))
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -246,3 +246,14 @@ def test_what_the_champion_was_fitted_on_leaves_the_golden_set(champion: Detecto
     known = golden.table.slice(0, 1).select(TRAINING_SCHEMA.names)
     taken = take(champion, pa.concat_tables([record, known]), [golden, make_night(champion, [-1.0] * 40)])
     assert sources(taken.frozen)[GOLDEN] == 2
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.002])
+def test_a_new_kind_that_looks_crowded_to_the_champion_is_trained_on(
+    champion: Detector, record: pa.Table, spread: float
+) -> None:
+    high = champion.calibration.image_threshold + 5
+    night = make_night(champion, [high] * 100, vectors=crowd(100, spread))
+    taken = take(champion, record, [night], collection=collect(new_normal="admit"))
+    admitted = sum(reason == NEW_NORMAL for reason in taken.training["reason"].to_pylist())
+    assert admitted >= 40
