@@ -16,7 +16,7 @@ help: ## show this list
 
 setup: .venv/.installed ## make .venv with everything pinned
 
-demo: .venv/.installed-demo ## score five nights of real photographs through a real Airflow, then stop
+demo: .venv/.installed-demo ## real photographs through a real Airflow: change, new model, proof, rollback; then stop
 	@$(BIN)/python demo/run.py
 
 up: .venv/.installed ## serve the Airflow UI with these DAGs until Ctrl-C

@@ -216,7 +216,7 @@ def _retrain(collection_file: Path) -> dict[str, Any]:
     print(judged["body"], file=sys.stderr)
     promoted = judged["next"] == "promote"
     if promoted:
-        flow.promote_challenger(plan, by="automatic")
+        flow.promote_challenger(plan, approved_by=None)
     planned = Planned(plan, None)
     gates = GateReport.model_validate_json(planned.place.folder.read_bytes("gates.json"))
     return {

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, chain, task
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol, RuntimeTaskInstanceProtocol
+from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
 
 from nightglass.collections import Collection, read_collection
 from nightglass.settings import read_settings
@@ -33,7 +33,7 @@ from nightglass_airflow.champions import champion_asset
 from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.connections import alert_urls, storage_options
 from nightglass_airflow.failures import default_arguments
-from nightglass_airflow.retrain_runs import read_answer, read_request, retrain_form
+from nightglass_airflow.retrain_runs import APPROVE, REJECT, read_answer, read_request, retrain_form
 from nightglass_airflow.retraining import retrain_requests
 
 _STEPS = {"approve": "approve", "promote": "promote_challenger", "conclude": "conclude"}
@@ -97,17 +97,21 @@ def promote_challenger(
     """Make the challenger the champion: an entry in the promotion log, then MLflow's alias."""
     from nightglass.retraining import flow
 
-    collection = read_collection(Path(plan["collection_file"]))
     approval = read_answer(answer)
-    by = "automatic" if approval is None else approval.by or "nobody known"
-    done = flow.promote_challenger(flow.RetrainPlan(**plan), by=by, storage_options=storage_options(collection))
+    if approval and not approval.approved:
+        raise AirflowSkipException(f"rejected by {approval.by or 'nobody: no answer in time'}")
+    collection = read_collection(Path(plan["collection_file"]))
+    # An approval that somebody marked as done without an answer is none.
+    by = approval and (approval.by or "somebody without a name")
+    options = storage_options(collection)
+    done = flow.promote_challenger(flow.RetrainPlan(**plan), approved_by=by, storage_options=options)
     outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
     return done.model_dump()
 
 
-# Whatever came of it, it is written down. Its answer is pulled: Airflow skips what directly follows a rejection.
+# Whatever came of it, it is written down.
 @task(execution_timeout=timedelta(minutes=30), trigger_rule="none_failed_min_one_success")
-def conclude(plan: dict[str, Any], promoted: dict[str, Any] | None, ti: RuntimeTaskInstanceProtocol) -> dict[str, Any]:
+def conclude(plan: dict[str, Any], answer: dict[str, Any] | None, promoted: dict[str, Any] | None) -> dict[str, Any]:
     """Write the model card and the rows, and tell people what came of the retraining."""
     from nightglass.retraining import flow
 
@@ -115,7 +119,7 @@ def conclude(plan: dict[str, Any], promoted: dict[str, Any] | None, ti: RuntimeT
     return flow.conclude(
         flow.RetrainPlan(**plan),
         promoted=promoted is not None,
-        approval=read_answer(ti.xcom_pull(task_ids="approve")),
+        approval=read_answer(answer),
         storage_options=storage_options(collection),
         alert_urls=alert_urls(collection),
     ).model_dump()
@@ -140,12 +144,14 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         fitted = fit_challenger.override(pool=collection.scoring.pool, doc_md=fit_challenger.function.__doc__)(plan)
         evaluate = evaluate_models.override(pool=collection.scoring.pool, doc_md=evaluate_models.function.__doc__)
         judged = judge_challenger(fitted)
-        approve = ApprovalOperator(
+        # Not Airflow's ApprovalOperator: on a rejection that keeps the answer to itself and skips the conclusion too.
+        approve = HITLOperator(
             task_id="approve",
             doc_md="Ask a person whether the challenger, which met every gate, becomes the champion.",
             subject="{{ ti.xcom_pull(task_ids='judge_challenger')['sentence'] }}",
             body="{{ ti.xcom_pull(task_ids='judge_challenger')['body'] }}",
-            defaults=ApprovalOperator.REJECT,
+            options=[APPROVE, REJECT],
+            defaults=REJECT,
             response_timeout=timedelta(hours=options.approval_hours),
             retries=0,
         )
@@ -153,7 +159,7 @@ def build_dag(path: Path, collection: Collection) -> DAG:
             outlets=[champion_asset(collection)], doc_md=promote_challenger.function.__doc__
         )
         promoted = promote(fitted, approve.output)
-        concluded = conclude(fitted, promoted)
+        concluded = conclude(fitted, approve.output, promoted)
         chain(evaluate(fitted), judged, choose_next(judged), [approve, promoted, concluded])
     return dag
 

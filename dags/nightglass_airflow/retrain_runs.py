@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.types import DagRunProtocol
 
@@ -17,6 +16,10 @@ from nightglass_airflow.retraining import find_request
 if TYPE_CHECKING:
     from nightglass.retraining.conclusion import Approval
     from nightglass.retraining.plan import Request
+
+
+#: What a person may answer.
+APPROVE, REJECT = "Approve", "Reject"
 
 
 def retrain_form(collection: Collection) -> dict[str, Param]:
@@ -78,7 +81,7 @@ def read_answer(answer: Mapping[str, Any] | None) -> Approval | None:
     user = answer["responded_by_user"] or {}
     at: datetime = answer["responded_at"]
     return Approval(
-        approved=list(answer["chosen_options"]) == [ApprovalOperator.APPROVE],
+        approved=list(answer["chosen_options"]) == [APPROVE],
         by=user.get("name") or user.get("id") or None,
         at=at.astimezone(UTC).isoformat(timespec="seconds"),
     )

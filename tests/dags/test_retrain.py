@@ -47,11 +47,16 @@ def test_the_steps_come_in_this_order(dag):
     assert dag.get_task("conclude").upstream_task_ids >= {"promote_challenger", "fit_challenger"}
 
 
-def test_a_rejection_skips_the_promotion_and_not_the_conclusion(dag):
-    """Airflow skips whatever directly follows an approval that was rejected, trigger rules or not."""
-    assert dag.get_task("approve").downstream_task_ids == {"promote_challenger"}
-    assert not dag.get_task("approve").ignore_downstream_trigger_rules
-    assert not dag.get_task("approve").fail_on_reject
+@pytest.mark.parametrize("user", [{"id": "7", "name": "olu"}, None])
+def test_a_rejection_skips_the_promotion_and_only_that(dag, user):
+    """The approval itself skips nothing: Airflow would then skip whatever directly follows, trigger rules or not."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    assert not dag.get_task("approve").inherits_from_skipmixin
+    assert dag.get_task("conclude").upstream_task_ids >= {"approve", "promote_challenger"}
+    promote = dag.get_task("promote_challenger").python_callable
+    with pytest.raises(AirflowSkipException, match="rejected by"):
+        promote({}, answer("Reject", user), outlet_events={})
 
 
 def test_a_skipped_approval_or_promotion_lets_the_rest_run_and_a_failed_one_does_not(dag):

@@ -137,7 +137,7 @@ def _tell(outcome: Outcome, gates: GateReport, approval: Approval | None) -> str
     if outcome != "rejected":
         return gates.sentence
     who = f"by {approval.by}" if approval and approval.by else "as nobody approved it in time"
-    return f"{gates.sentence} It was rejected {who}."
+    return f"{gates.sentence.removesuffix('.')}. It was rejected {who}."
 
 
 def _tell_once(planned: Planned, outcome: Outcome, sentence: str, report_url: str, urls: Sequence[str]) -> None:

@@ -178,22 +178,31 @@ def judge_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> d
     }
 
 
-def promote_challenger(plan: RetrainPlan, *, by: str, storage_options: Options = None) -> promotion.Promotion:
+def promote_challenger(
+    plan: RetrainPlan, *, approved_by: str | None, storage_options: Options = None
+) -> promotion.Promotion:
     """Make the challenger the champion, if that is still the one that it was compared with.
 
+    Args:
+        plan: The retraining.
+        approved_by: The person who approved; None where nobody was asked.
+        storage_options: Credentials of remote folders.
+
     Raises:
-        InputError: Its gates were not met.
+        InputError: Its gates were not met, or a person must approve and none did.
         ModelError: There is another champion by now.
     """
     place = Planned(plan, storage_options).place
     gates = GateReport.model_validate_json(place.folder.read_bytes(GATES_NAME))
     if not gates.passed or plan.request.dry_run or plan.challenger is None:
         raise InputError(f"{plan.collection}: expected a challenger that met every gate, got: {gates.sentence}")
+    if approved_by is None and _asks_person(place):
+        raise InputError(f"{plan.collection}: expected a person's approval, got none: clear the task 'approve'")
     return promotion.promote(
         place.collection,
         plan.challenger.version,
         place.settings,
-        by=by,
+        by=approved_by or "automatic",
         reason=f"{plan.request.reason}: {gates.sentence}",
         run=plan.request.run,
         instead_of=plan.champion.version,
