@@ -30,9 +30,9 @@ check: .venv/.installed-dev ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-BENCHMARKS := 'throughput --large' fit quality memory scale
+BENCHMARKS := 'throughput --large' fit quality memory scale retraining decisions 'decisions --replay'
 
-bench: .venv/.installed-demo ## measure speed, accuracy and memory, peers side by side (an hour and more)
+bench: .venv/.installed-demo ## measure speed, accuracy and memory, peers side by side (two hours and more)
 	@failed=0; for benchmark in $(BENCHMARKS); do \
 	  echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$benchmark || failed=1; \
 	done; exit $$failed
