@@ -107,7 +107,7 @@ step, text = sys.argv[2:]
 if step == "snapshot":
     flow.snapshot(text, Request.model_validate_json(sys.stdin.read()))
 else:
-    keywords = {"promote_challenger": {"by": "automatic"}, "conclude": {"promoted": True, "approval": None}}
+    keywords = {"promote_challenger": {"approved_by": None}, "conclude": {"promoted": True, "approval": None}}
     getattr(flow, step)(RetrainPlan.model_validate_json(text), **keywords.get(step, {}))
 """
 
