@@ -14,9 +14,9 @@ from nightglass.detector.detector import Detector
 from nightglass.detector.files import load_detector, read_description
 from nightglass.engine.fit import Fitted
 from nightglass.errors import ModelError
-from nightglass.promotion import appoint_first, name_user
+from nightglass.promotion import appoint_first
 from nightglass.records import ModelRef
-from nightglass.settings import Settings
+from nightglass.settings import Settings, name_user
 
 if TYPE_CHECKING:
     from nightglass.registry import Registry

@@ -5,9 +5,6 @@ written first and the alias moved then: a crash in between leaves a log that is 
 or the next night's :func:`reconcile_champion`, moves the alias. So a promotion has exactly one entry.
 """
 
-import getpass
-import os
-
 from nightglass.champion_log import check_was_champion, entry_key, find_done, version_before
 from nightglass.champions import Champions
 from nightglass.collections import Collection
@@ -157,14 +154,6 @@ def appoint_first(collection: Collection, version: str, settings: Settings, *, b
         )
         champions.follow_log()
         return history[0].version == version
-
-
-def name_user() -> str:
-    """Return who runs this process."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
 
 
 def _change(

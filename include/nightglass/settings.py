@@ -1,5 +1,7 @@
 """Where Nightglass reads and writes, from the environment only; built where it is needed, never at import."""
 
+import getpass
+import os
 from pathlib import Path
 
 from pydantic import Field
@@ -49,3 +51,11 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """Read the environment and return complete settings."""
     return Settings().resolved()
+
+
+def name_user() -> str:
+    """Return who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"

@@ -80,9 +80,8 @@ def history(*, collection: str, as_json: bool) -> None:
 @json_option
 def promote(*, collection: str, version: str, reason: str, by: str | None, as_json: bool) -> None:
     """Make a version the champion, without gates: the reason is all the proof there is."""
-    from nightglass.promotion import name_user
     from nightglass.promotion import promote as promote_version
-    from nightglass.settings import read_settings
+    from nightglass.settings import name_user, read_settings
 
     _, found = named_collection(collection)
     with showing_progress():
@@ -100,8 +99,8 @@ def promote(*, collection: str, version: str, reason: str, by: str | None, as_js
 @json_option
 def rollback(*, collection: str, version: str | None, reason: str, by: str | None, as_json: bool) -> None:
     """Make a version that was champion before the champion again."""
-    from nightglass.promotion import name_user, roll_back
-    from nightglass.settings import read_settings
+    from nightglass.promotion import roll_back
+    from nightglass.settings import name_user, read_settings
 
     _, found = named_collection(collection)
     with showing_progress():

@@ -1,7 +1,5 @@
 """``nightglass verdict``: what people say of images, one by one or as CSV."""
 
-import getpass
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ import click
 from nightglass.cli.common import json_option, named_collection, print_result, showing_progress
 from nightglass.errors import InputError
 from nightglass.retraining.verdicts import NewVerdict, VerdictsInEffect, Word, find_conflicts
+from nightglass.settings import name_user
 
 if TYPE_CHECKING:
     from nightglass.retraining.listed_night import ListedNight
@@ -60,7 +59,7 @@ def add(
     subject, count = _find_subject(_open_night(file, night), path, slice_name)
     if path is None:
         _confirm(f"{word} for {slice_name or 'all'} of {night}: {count:,} images?", yes=yes)
-    given = NewVerdict(night=night, verdict=word, by=by or _name_user(), note=note, source="cli", **subject)
+    given = NewVerdict(night=night, verdict=word, by=by or name_user(), note=note, source="cli", **subject)
     with _open_store() as store:
         added = store.add_verdicts(found.name, [given], datetime.now(UTC))
     result = {"collection": found.name, **given.model_dump(mode="json", exclude={"at"}), "images": count}
@@ -98,7 +97,7 @@ def import_(*, collection: str, csv_file: Path, by: str | None, yes: bool, as_js
     if not lines:
         raise InputError(f"{csv_file}: expected verdicts, got only a header")
     with showing_progress():
-        imported = resolve_lines(lines, lambda night: _open_night(file, night), by or _name_user())
+        imported = resolve_lines(lines, lambda night: _open_night(file, night), by or name_user())
     if imported.bulk:
         _confirm(f"{imported.bulk} verdicts on slices and nights: {imported.covered:,} images?", yes=yes)
     with _open_store() as store:
@@ -180,10 +179,3 @@ def _confirm(question: str, *, yes: bool) -> None:
         raise InputError(f"{question} Expected --yes, got nobody to ask")
     if not click.confirm(question, err=True):
         raise InputError("not confirmed: no verdict was given")
-
-
-def _name_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"

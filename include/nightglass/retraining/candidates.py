@@ -1,7 +1,7 @@
 """The images of recent nights side by side: which are labelled, which are frozen, and what is decided about each."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,8 @@ class Candidates:
     slices: list[tuple[str, ...]]
     labels: list[str | None]
     is_frozen: Flags
-    reasons: list[str | None] = field(default_factory=list)
-    left_out: list[str | None] = field(default_factory=list)
+    reasons: list[str | None]
+    left_out: list[str | None]
 
     def leave_out(self, numbers: Iterable[int], why: str) -> None:
         """Leave images out after all."""
@@ -58,14 +58,16 @@ def open_candidates(nights: Iterable[NightImages], known: set[str], pattern: str
         by_champion.extend([night.by_champion] * len(rows))
     table = pa.concat_tables(tables)
     count = len(table)
-    slices = [slices_of(path, pattern) for path in table["path_in_folder"].to_pylist()]
-    empty: list[str | None] = [None] * count
-    flags = np.array(by_champion, bool)
-    candidates = Candidates(
-        table, np.concatenate(vectors), flags, slices, table["label"].to_pylist(), np.zeros(count, bool)
+    return Candidates(
+        table=table,
+        vectors=np.concatenate(vectors),
+        by_champion=np.array(by_champion, bool),
+        slices=[slices_of(path, pattern) for path in table["path_in_folder"].to_pylist()],
+        labels=table["label"].to_pylist(),
+        is_frozen=np.zeros(count, bool),
+        reasons=[None] * count,
+        left_out=[None] * count,
     )
-    candidates.reasons, candidates.left_out = list(empty), list(empty)
-    return candidates
 
 
 def apply_verdicts(candidates: Candidates, verdicts: VerdictsInEffect) -> Flags:

@@ -161,10 +161,9 @@ def judge_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> d
 
     ``next`` is the step that follows: ``approve``, ``promote`` or ``conclude``.
     """
-    planned = Planned(plan, storage_options)
-    place = planned.place
+    place = Planned(plan, storage_options).place
     evaluation = Evaluation.model_validate_json(place.folder.read_bytes(EVALUATION_NAME))
-    facts = _count_fitted(planned)
+    facts = TrainingFacts.model_validate_json(place.folder.read_bytes(FACTS_NAME))
     gates = judge(evaluation, facts, place.collection.retraining.gates)
     place.folder.write_bytes(REPORT_NAME, render_gate_report(evaluation, gates, facts).encode())
     place.folder.write_bytes(GATES_NAME, gates.model_dump_json(indent=1).encode())
@@ -227,21 +226,6 @@ def _has_promoted(place: RetrainPlace, run: str) -> bool:
             (event.run, event.event) == (run, "promoted")
             for event in store.promotions_of_model(place.collection.model_name)
         )
-
-
-def _count_fitted(planned: Planned) -> TrainingFacts:
-    """Return what the challenger was fitted on, without the images that were gone or damaged by then."""
-    folder = planned.place.folder
-    facts = TrainingFacts.model_validate_json(folder.read_bytes(FACTS_NAME))
-    most = planned.place.collection.detector.max_bank_images
-    fitted = len(planned.challenger.detector.bank)
-    missing = min(facts.images, most) - fitted
-    if missing <= 0:
-        return facts
-    left_out = facts.left_out | {"could not be read any more": missing}
-    facts = facts.model_copy(update={"images": fitted, "left_out": left_out})
-    folder.write_bytes(FACTS_NAME, facts.model_dump_json(indent=1).encode())
-    return facts
 
 
 def _asks_person(place: RetrainPlace) -> bool:

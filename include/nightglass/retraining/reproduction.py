@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from nightglass import __version__
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
 from nightglass.detector.files import Description, load_detector, read_description
-from nightglass.engine.pipeline import Pipeline
-from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training_record import read_training
 from nightglass.models import FoundModel
 from nightglass.records import ModelRef, Record
 from nightglass.retraining.challenger import fit_challenger
+from nightglass.retraining.scorer import Scorer
 from nightglass.retraining.training_images import open_images
 
 Options = Mapping[str, Any] | None
@@ -87,14 +85,7 @@ def _score(
     detector: Detector, sample: pa.Table, collection: Collection, *, storage_options: Options, workers: int
 ) -> dict[str, float]:
     folders, rows = open_images(sample, storage_options)
-    backend = detector.open_backend(workers, collection.scoring.device)
-    size = detector.options.backbone.image_size
-    scores: dict[str, float] = {}
-    with Pipeline(folders, backend, size, collection.scoring, workers=workers, times=StageTimes()) as pipeline:
-        for batch in pipeline.embed(rows):
-            if batch.rows:
-                found: NDArray[np.float64] = detector.score(batch.embedded).image_score
-                scores |= dict(zip((row.path for row in batch.rows), found.tolist(), strict=True))
+    scores, _ = Scorer(detector, collection, workers).score_files(folders, rows, set())
     return scores
 
 

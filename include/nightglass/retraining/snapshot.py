@@ -38,7 +38,7 @@ FROZEN_SCHEMA = pa.schema(
 LIKE_GOOD, NEW_NORMAL = "like known good images", "a new kind of normal"
 CALLED_NORMAL, CALLED_DEFECT = "an analyst's verdict: normal", "an analyst's verdict: defect"
 CHAMPIONS = "the champion's training set"
-BY_ANOTHER = "scored by another model"
+BY_ANOTHER, ANOMALOUS, UNUSUAL = "scored by another model", "anomalous", "unlike most good images"
 _GOOD = (LIKE_GOOD, NEW_NORMAL, CALLED_NORMAL)
 _MIN_GROUP = 30
 _NEAR_FROZEN = "near-duplicate, frozen"
@@ -133,7 +133,7 @@ def _screen(pool: Candidates, limit: float) -> None:
         elif scores[number] < limit:
             pool.reasons[number] = LIKE_GOOD
         else:
-            pool.left_out[number] = "anomalous" if anomalous[number] else "unlike most good images"
+            pool.left_out[number] = ANOMALOUS if anomalous[number] else UNUSUAL
 
 
 def _admit_group(
@@ -141,37 +141,41 @@ def _admit_group(
 ) -> str | None:
     """Let in the typical images of a new kind of normal; return what people are told of one."""
     options = collection.retraining
-    waiting = np.array([w in {"anomalous", "unlike most good images"} for w in pool.left_out], bool)
+    waiting = np.array([why in {ANOMALOUS, UNUSUAL} for why in pool.left_out], bool)
     group = waiting & in_bulk
-    told = None
+    told = []
     free = np.flatnonzero(waiting & ~in_bulk)
     dense = free[find_dense_group(pool.vectors[free], usual, collection.detector.seed)]
     share, night = _largest_share(pool, dense)
     if len(dense) >= _MIN_GROUP and share >= options.new_normal_share:
-        told = (
+        told.append(
             f"{len(dense)} images that the champion finds unusual look like one new kind of normal; they are "
-            f"{share:.0%} of the night {night}"
+            f"{share:.0%} of the night {night}."
         )
-        if options.new_normal == "admit":
-            group[dense] = True
-        else:
-            told += (
-                ". They stayed out: the verdict 'normal' on their night or slice, or retraining.new_normal: admit, "
-                "lets them in"
+        group[dense] = options.new_normal == "admit"
+        if options.new_normal == "ask":
+            told.append(
+                "They stay out; the verdict 'normal' on their night or slice, or retraining.new_normal: admit, lets "
+                "them in."
             )
     members = np.flatnonzero(group)
     if len(members) >= _MIN_GROUP:
-        scores = measure_group(pool.table.take(pa.array(members)))
-        typical = np.zeros(len(members), bool)
-        typical[~np.isnan(scores)] = is_typical(scores[~np.isnan(scores)])
-        for number in members[typical]:
-            pool.reasons[number], pool.left_out[number] = NEW_NORMAL, None
-        pool.leave_out(members[~typical], "not typical of the new kind of normal")
-        if told is None or options.new_normal == "admit" or in_bulk.any():
-            told = (
-                told or f"{len(members)} images were called normal in bulk"
-            ) + f"; {typical.sum()} typical ones of them are let in, to train or to measure"
-    return told
+        let_in = _admit_typical(pool, members, measure_group(pool.table.take(pa.array(members))))
+        told.append(
+            f"{len(members)} images were screened among themselves: {let_in} typical ones are let in, to train or to "
+            "measure."
+        )
+    return " ".join(told) or None
+
+
+def _admit_typical(pool: Candidates, members: NDArray[np.int64], scores: NDArray[np.float64]) -> int:
+    """Let in the images of a group that are typical by their ``scores`` among themselves; return how many."""
+    typical = np.zeros(len(members), bool)
+    typical[~np.isnan(scores)] = is_typical(scores[~np.isnan(scores)])
+    for number in members[typical]:
+        pool.reasons[number], pool.left_out[number] = NEW_NORMAL, None
+    pool.leave_out(members[~typical], "not typical of the new kind of normal")
+    return int(typical.sum())
 
 
 def _largest_share(pool: Candidates, numbers: NDArray[np.int64]) -> tuple[float, str]:
