@@ -221,3 +221,12 @@ class NightSummary(Record):
     decision: Verb
     statistic_psi: dict[str, float] = {}
     separability: float | None = None
+
+
+class ShownImage(Record):
+    """A top anomaly that a night's report showed."""
+
+    night: str
+    model_version: str
+    path: str
+    sha256: str

@@ -55,3 +55,15 @@ FROM night_results
 WHERE collection = :collection AND night < :before AND decision <> 'hold'
 ORDER BY night DESC
 LIMIT :limit;
+
+-- name: recent_top_anomalies
+-- The top anomalies of the last nights before a date, whatever was decided.
+SELECT n.night, n.model_version, a.path, a.sha256
+FROM (
+    SELECT night, model_version FROM night_results
+    WHERE collection = :collection AND night < :before
+    ORDER BY night DESC
+    LIMIT :limit
+) AS n
+JOIN night_anomalies AS a ON a.collection = :collection AND a.night = n.night
+ORDER BY n.night DESC, a.rank;

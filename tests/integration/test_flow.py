@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,7 +15,10 @@ import pytest
 
 from nightglass.errors import AccessDeniedError, InputError, ModelError, StorageError, ValidationFailedError
 from nightglass.night import flow
+from nightglass.retraining.verdicts import NewVerdict
+from nightglass.settings import read_settings
 from nightglass.storage import open_folder
+from nightglass.store import Store
 from tests.conftest import write_panels
 
 pytestmark = pytest.mark.integration
@@ -131,6 +135,27 @@ def test_quiet_nights_make_a_baseline_and_a_bad_night_asks_for_retraining(home: 
     before = every_row(home)
     run_night(home, "2026-03-03", rescore=True)
     assert every_row(home) == before
+
+
+def test_verdicts_on_top_anomalies_are_counted_in_the_next_reports(home: Path, tmp_path: Path) -> None:
+    write_panels(tmp_path / "images/2026-07-01", range(300, 330), defects=4)
+    run_night(home, "2026-07-01")
+    report = home / "nights/line/2026-07-01/report.html"
+    assert "What analysts said" not in report.read_text()
+    shown = query(home, "SELECT path, sha256 FROM top_anomalies WHERE night = '2026-07-01' ORDER BY rank")
+    said = [
+        NewVerdict(
+            night="2026-07-01", scope="image", path=path, sha256=sha256, verdict=word, by="anna", source="cli"
+        )
+        for (path, sha256), word in zip(shown, ("defect", "defect", "normal"), strict=False)
+    ]  # fmt: skip
+    settings = read_settings()
+    with Store.connect(settings.database_url, settings.sql_dir) as store:
+        store.add_verdicts("line", said, datetime.now(UTC))
+    write_panels(tmp_path / "images/2026-07-02", range(340, 370))
+    run_night(home, "2026-07-02")
+    text = (home / "nights/line/2026-07-02/report.html").read_text()
+    assert f"Of the {len(shown) + 4} top anomalies of the last 2 nights, analysts judged 3: 2 are defects" in text
 
 
 def test_a_critical_failure_holds_the_night_and_scores_nothing(home: Path, tmp_path: Path) -> None:

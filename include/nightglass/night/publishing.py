@@ -9,9 +9,11 @@ from pathlib import Path
 from nightglass.alerts import send_alert
 from nightglass.engine.results import ASSESSMENT_NAME, REPORT_NAME, SUMMARY_NAME, remove_shards
 from nightglass.models import open_registry
+from nightglass.night.judged import judge_nights, shown_tonight
 from nightglass.night.plan import PlannedNight
 from nightglass.night.report import render_report
 from nightglass.records import Assessment, Verb
+from nightglass.retraining.verdicts import VerdictsInEffect
 from nightglass.settings import Settings
 from nightglass.storage import Folder
 from nightglass.store import Store
@@ -31,7 +33,13 @@ def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[st
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         store.migrate()
         trend = store.recent_nights(assessment.collection, assessment.night, _TREND_NIGHTS)
-        out.write_bytes(REPORT_NAME, render_report(out, trend=trend).encode())
+        shown = store.recent_top_anomalies(assessment.collection, assessment.night, _TREND_NIGHTS)
+        judged = judge_nights(
+            [*shown_tonight(assessment), *shown],
+            VerdictsInEffect(store.verdicts(assessment.collection)),
+            night.place.collection.slices,
+        )
+        out.write_bytes(REPORT_NAME, render_report(out, trend=trend, judged=judged).encode())
         changed = store.publish_night(assessment, report_url, datetime.now(UTC))
     _alert_once(night, assessment, alert_urls, report_url)
     _log_to_mlflow(settings, assessment, out)

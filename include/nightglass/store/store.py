@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy import RowMapping
 
-from nightglass.records import Assessment, ModelRef, NightSummary
+from nightglass.records import Assessment, ModelRef, NightSummary, ShownImage
 from nightglass.retraining.records import Outcome, Retraining
 from nightglass.retraining.verdicts import NewVerdict, Verdict
 from nightglass.store.database import Database
@@ -119,6 +119,11 @@ class Store:
     def recent_nights(self, collection: str, until: str, limit: int) -> list[NightSummary]:
         """Return the last nights up to and including ``until``, any decision, oldest first."""
         return _summaries(self._fetch("recent_nights", collection=collection, until=until, limit=limit))
+
+    def recent_top_anomalies(self, collection: str, before: str, limit: int) -> list[ShownImage]:
+        """Return the top anomalies of the last ``limit`` nights before ``before``, the last night first."""
+        rows = self._fetch("recent_top_anomalies", collection=collection, before=before, limit=limit)
+        return [ShownImage.model_validate(dict(row)) for row in rows]
 
     def usual_count(self, collection: str, before: str, limit: int) -> float | None:
         """Return the median number of images of the last ``limit`` nights that were not on hold."""

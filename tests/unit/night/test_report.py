@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nightglass.night.judged import JudgedNight
 from nightglass.night.report import render_report
 from nightglass.records import (
     Assessment,
@@ -158,6 +159,16 @@ def test_a_night_tells_its_decision_and_every_section(night):
     for shown in ("3.5 % of the scored; usual 1.2 %, 2.9\u00d7", "p < 0.001", "The image ends too early", "model 8"):
         assert shown in text
     assert "secret" not in html
+
+
+def test_what_analysts_said_stands_beside_the_nights(night):
+    judged = [JudgedNight("2026-07-24", f"8{HOSTILE}", shown=20, defect=9, normal=3, unsure=1)]
+    html = render_report(open_folder(night), trend=TREND, judged=judged)
+    assert "What analysts said of the top anomalies" in headings(html)
+    page = Page(html)
+    assert page.all("a", href="#verdicts")
+    assert "75.0\u202f%" in page.text["body"]
+    assert not page.all("script")
 
 
 def test_a_held_night_without_scores_still_explains_itself(night):

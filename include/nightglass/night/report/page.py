@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from nightglass.night.judged import JudgedNight
 from nightglass.night.report.charts import draw_histogram
 from nightglass.night.report.figures import count
 from nightglass.night.report.gallery import Gallery, build_gallery
@@ -21,6 +22,7 @@ from nightglass.night.report.sections import (
 )
 from nightglass.night.report.source import Summary, read_scored_night
 from nightglass.night.report.trends import Trends, build_trends
+from nightglass.night.report.verdicts import VerdictSection, build_verdicts
 from nightglass.records import Decision, NightSummary, ValidationReport, Verb
 from nightglass.storage import Folder
 
@@ -39,13 +41,14 @@ class ReportPage:
     gallery: Gallery | None
     histogram: Markup | None
     trends: Trends | None
+    verdicts: VerdictSection | None
     drift: DriftSection | None
     validation: ValidationReport | None
     quarantine: QuarantineSection | None
     provenance: Sequence[tuple[str, str]]
 
 
-def build_page(source: Folder, *, trend: Sequence[NightSummary] = ()) -> ReportPage:
+def build_page(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Sequence[JudgedNight] = ()) -> ReportPage:
     """Read a score folder and arrange what it says.
 
     Raises:
@@ -65,6 +68,7 @@ def build_page(source: Folder, *, trend: Sequence[NightSummary] = ()) -> ReportP
         gallery=build_gallery(night.top_anomalies, summary.image_threshold, source),
         histogram=draw_histogram(night.histogram, summary.image_threshold) if night.histogram else None,
         trends=build_trends(assessment, trend) if assessment else None,
+        verdicts=build_verdicts(judged),
         drift=build_drift(assessment) if assessment else None,
         validation=night.validation,
         quarantine=build_quarantine(night),
