@@ -9,7 +9,8 @@ champion expects, and publishes results, a report and a decision: `ok`, `watch`,
 
 **Outputs.** The night's score folder (Parquet, FAISS, anomaly maps, `report.html`), rows behind the views
 `nights`, `top_anomalies` and `decisions`, an MLflow run, alerts, and, only when the decision is `retrain`, an
-event of the asset `retrain_requests_<collection>` with night, model version and reasons.
+event of the asset `retrain_requests_<collection>` with night, model version and reasons. While a challenger shadows the
+champion (`retraining.shadow`), what it makes of the same images, in the report and the view `shadow_nights`.
 
 **Idempotent.** A second run of the same night finds its finished shards and changes no row. After a failure,
 clear the red task: what was done is kept.
@@ -32,6 +33,7 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import InletEventsAccessors
 from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
 
@@ -120,6 +122,19 @@ def publish_night(
     return published
 
 
+# The last task: when it fails, the night is published all the same.
+@task(execution_timeout=timedelta(hours=3))
+def shadow_night(plan: dict[str, Any]) -> dict[str, object]:
+    """Score the night with the challenger that shadows the champion, if one does, and compare the two."""
+    from nightglass.night import shadow
+    from nightglass.night.plan import NightPlan
+
+    options = storage_options(read_collection(Path(plan["collection_file"])))
+    if reason := shadow.reason_to_skip(NightPlan(**plan), storage_options=options):
+        raise AirflowSkipException(reason)
+    return shadow.shadow_night(NightPlan(**plan), storage_options=options)
+
+
 @task(retries=0)
 def read_collection_file(message: str) -> None:
     """Fail with what is wrong in the collection's file."""
@@ -150,7 +165,11 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         publish = publish_night.override(
             inlets=[retrain_requests(collection.name)], doc_md=publish_night.function.__doc__
         )
-        chain(scored, assess_night(plan), publish(plan))
+        published = publish(plan)
+        chain(scored, assess_night(plan), published)
+        if collection.retraining.shadow.nights:
+            shadow = shadow_night.override(pool=collection.scoring.pool, doc_md=shadow_night.function.__doc__)
+            chain(published, shadow(plan))
     return dag
 
 

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, chain, task
+from airflow.sdk import DAG, PokeReturnValue, chain, task
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.types import DagRunProtocol, OutletEventAccessorsProtocol
 
@@ -33,10 +32,15 @@ from nightglass_airflow.champions import champion_asset
 from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.connections import alert_urls, storage_options
 from nightglass_airflow.failures import default_arguments
-from nightglass_airflow.retrain_runs import APPROVE, REJECT, read_answer, read_request, retrain_form
+from nightglass_airflow.retrain_runs import ask_person, read_answer, read_request, retrain_form
 from nightglass_airflow.retraining import retrain_requests
 
-_STEPS = {"approve": "approve", "promote": "promote_challenger", "conclude": "conclude"}
+_STEPS = {
+    "shadow": "shadow_challenger",
+    "approve": "approve",
+    "promote": "promote_challenger",
+    "conclude": "conclude",
+}
 
 
 @task(execution_timeout=timedelta(hours=2))
@@ -85,8 +89,18 @@ def judge_challenger(plan: dict[str, Any]) -> dict[str, object]:
 
 @task.branch(execution_timeout=timedelta(minutes=10))
 def choose_next(judged: dict[str, Any]) -> str:
-    """Go on to a person, to the promotion, or to the end."""
+    """Go on to the shadow, to a person, to the promotion, or to the end."""
     return _STEPS[judged["next"]]
+
+
+@task.sensor(mode="reschedule", execution_timeout=timedelta(minutes=30))
+def shadow_challenger(plan: dict[str, Any]) -> PokeReturnValue:
+    """Wait until the challenger has scored enough nights beside the champion, then judge it by them."""
+    from nightglass.retraining import flow
+
+    options = storage_options(read_collection(Path(plan["collection_file"])))
+    judged = flow.shadow_challenger(flow.RetrainPlan(**plan), storage_options=options)
+    return PokeReturnValue(is_done=judged is not None, xcom_value=judged)
 
 
 # Where nobody is asked, the approval is skipped.
@@ -144,23 +158,23 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         fitted = fit_challenger.override(pool=collection.scoring.pool, doc_md=fit_challenger.function.__doc__)(plan)
         evaluate = evaluate_models.override(pool=collection.scoring.pool, doc_md=evaluate_models.function.__doc__)
         judged = judge_challenger(fitted)
-        # Not Airflow's ApprovalOperator: on a rejection that keeps the answer to itself and skips the conclusion too.
-        approve = HITLOperator(
-            task_id="approve",
-            doc_md="Ask a person whether the challenger, which met every gate, becomes the champion.",
-            subject="{{ ti.xcom_pull(task_ids='judge_challenger')['sentence'] }}",
-            body="{{ ti.xcom_pull(task_ids='judge_challenger')['body'] }}",
-            options=[APPROVE, REJECT],
-            defaults=REJECT,
-            response_timeout=timedelta(hours=options.approval_hours),
-            retries=0,
-        )
+        approve = ask_person(collection, "shadow_challenger" if options.shadow.nights else "judge_challenger")
         promote = promote_challenger.override(
             outlets=[champion_asset(collection)], doc_md=promote_challenger.function.__doc__
         )
         promoted = promote(fitted, approve.output)
         concluded = conclude(fitted, approve.output, promoted)
-        chain(evaluate(fitted), judged, choose_next(judged), [approve, promoted, concluded])
+        ends = [approve, promoted, concluded]
+        chain(evaluate(fitted), judged, chosen := choose_next(judged), ends)
+        if options.shadow.nights:
+            wait = {
+                "poke_interval": 10 * collection.ready.poll_seconds,
+                "timeout": timedelta(days=options.shadow.max_days + 2),
+            }
+            shadowed = shadow_challenger.override(**wait, doc_md=shadow_challenger.function.__doc__)(fitted)
+            # From both branches: what neither leads to is skipped.
+            choose = choose_next.override(task_id="choose_after_shadow", doc_md=choose_next.function.__doc__)
+            chain(chosen, shadowed, choose(shadowed), ends)
     return dag
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.types import DagRunProtocol
 
@@ -69,6 +70,21 @@ def read_request(params: Mapping[str, Any], dag_run: DagRunProtocol, triggering:
         until=params["until"] or (asked.night if asked else None),
         use_verdicts=params["use_verdicts"],
         dry_run=params["dry_run"],
+    )
+
+
+def ask_person(collection: Collection, judged_by: str) -> HITLOperator:
+    """Return the task that asks a person; ``judged_by`` is the task whose gates it shows."""
+    # Not Airflow's ApprovalOperator: on a rejection that keeps the answer to itself and skips the conclusion too.
+    return HITLOperator(
+        task_id="approve",
+        doc_md="Ask a person whether the challenger, which met every gate, becomes the champion.",
+        subject=f"{{{{ ti.xcom_pull(task_ids='{judged_by}')['sentence'] }}}}",
+        body=f"{{{{ ti.xcom_pull(task_ids='{judged_by}')['body'] }}}}",
+        options=[APPROVE, REJECT],
+        defaults=REJECT,
+        response_timeout=timedelta(hours=collection.retraining.approval_hours),
+        retries=0,
     )
 
 

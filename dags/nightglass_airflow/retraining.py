@@ -23,8 +23,11 @@ def request_retraining(
     asked: InletEventsAccessors,
     events: OutletEventAccessorsProtocol,
 ) -> None:
-    """Emit the event when the decision is ``retrain``, unless the same was asked before: the night ran again."""
-    if published["decision"] != "retrain":
+    """Emit the event when the decision is ``retrain``, unless the same was asked before: the night ran again.
+
+    A challenger that shadows the champion is the answer already; requests would only queue behind its retraining.
+    """
+    if published["decision"] != "retrain" or published["challenger"]:
         return
     asset = retrain_requests(plan["collection"])
     request = {

@@ -35,13 +35,22 @@ class GoldenSet(Section):
     labels: str = Field("labels.csv", min_length=1, description="CSV path,label in that folder: defect or normal")
 
 
+class ShadowOptions(Section):
+    """How long a challenger that met every gate scores nights beside the champion before it may take its place."""
+
+    nights: int = Field(0, ge=0, le=90, description="nights that both must have scored; 0: no shadow")
+    max_days: float = Field(30, gt=0, le=365, description="fewer nights in so many days: rejected")
+
+
 class Retraining(Section):
     """How a challenger is made from recent nights, and how it becomes the champion."""
 
     automatic: bool = Field(True, description="a night that asks for it starts it; false: only by hand")
     promotion: Literal["automatic", "approval"] = Field("approval", description="of a challenger that met every gate")
     approval_hours: float = Field(24, gt=0, description="nobody answers: rejected")
-    adapt: Literal["none", "head"] = Field("head", description="head: learn from verdicts; none: good images only")
+    adapt: Literal["none", "head", "finetune"] = Field(
+        "head", description="none: good images only; head: learn from verdicts; finetune: tune the backbone too"
+    )
     nights: int = Field(14, ge=1, description="most recent nights that images are taken from")
     max_night_share: Share = Field(0.4, description="of the training images, that one night may make up")
     max_slice_share: Share = Field(1.0, description="of the training images, that one slice may make up")
@@ -54,4 +63,5 @@ class Retraining(Section):
     )
     new_normal_share: Share = Field(0.2, description="of a night's images, that such a group makes up at least")
     golden: GoldenSet | None = Field(None, description="labelled images that both models are always measured on")
+    shadow: ShadowOptions = ShadowOptions()
     gates: Gates = Gates()

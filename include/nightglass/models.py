@@ -100,6 +100,7 @@ def register_fitted(
             "backbone": description.options.backbone.name,
             "num_neighbors": description.options.num_neighbors,
             "seed": description.options.seed,
+            **(description.finetuning.params() if description.finetuning else {}),
         },
         metrics={
             "images": fitted.images,
@@ -112,6 +113,7 @@ def register_fitted(
             "data_version": description.data_version,
             "fingerprint": description.fingerprint,
         },
+        steps=[epoch.metrics() for epoch in description.finetuning.epochs] if description.finetuning else (),
     )
     appoint_first(collection, version, settings, by=name_user())
     return version

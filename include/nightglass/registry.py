@@ -66,6 +66,7 @@ class Registry:
         params: Mapping[str, object],
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
+        steps: Sequence[Mapping[str, float]] = (),
         loader_module: str = "nightglass.detector.pyfunc",
     ) -> str:
         """Log a detector's folder as it is, without pickles, and register it as the next version of ``name``.
@@ -76,6 +77,7 @@ class Registry:
             params: How it was fitted.
             metrics: What was measured; NaN is left out.
             tags: Put on the run and on the version.
+            steps: What was measured at each step of the fit, from step 0 on.
             loader_module: Module whose ``_load_pyfunc(data_path)`` loads the folder for ``mlflow.pyfunc``.
 
         Returns:
@@ -99,6 +101,8 @@ class Registry:
                 warnings.filterwarnings("ignore", message=".*input example was not provided")
                 mlflow.log_params(dict(params))
                 mlflow.log_metrics({key: value for key, value in metrics.items() if not math.isnan(value)})
+                for step, measured in enumerate(steps):
+                    mlflow.log_metrics(dict(measured), step=step)
                 logged = mlflow.pyfunc.log_model(
                     name="detector",
                     loader_module=loader_module,

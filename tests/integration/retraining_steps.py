@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from nightglass.night import flow as night_flow
+from nightglass.night.plan import NightPlan
 from nightglass.retraining import flow
 from nightglass.retraining.plan import Request, RetrainPlan
 from tests.conftest import draw_panel
@@ -106,6 +107,11 @@ from nightglass.retraining.plan import Request, RetrainPlan
 step, text = sys.argv[2:]
 if step == "snapshot":
     flow.snapshot(text, Request.model_validate_json(sys.stdin.read()))
+elif step == "shadow_night":
+    from nightglass.night import shadow
+    from nightglass.night.plan import NightPlan
+
+    shadow.shadow_night(NightPlan.model_validate_json(text))
 else:
     keywords = {"promote_challenger": {"approved_by": None}, "conclude": {"promoted": True, "approval": None}}
     getattr(flow, step)(RetrainPlan.model_validate_json(text), **keywords.get(step, {}))
@@ -181,6 +187,11 @@ class Home:
         with sqlite3.connect(self.path / "nightglass.db") as database:
             return database.execute(sql).fetchall()
 
+    def execute(self, sql: str) -> None:
+        """Change the results database."""
+        with sqlite3.connect(self.path / "nightglass.db") as database:
+            database.execute(sql)
+
     def every_row(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the whole results database."""
         names = [name for (name,) in self.query("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -204,7 +215,9 @@ class Home:
         found = self.client.search_model_versions(f"name='{MODEL}'")
         return sorted(str(version.version) for version in found if version.tags.get("retraining") == run)
 
-    def start_killed(self, place: str, step: str, plan: RetrainPlan | Request) -> subprocess.CompletedProcess[str]:
+    def start_killed(
+        self, place: str, step: str, plan: RetrainPlan | Request | NightPlan
+    ) -> subprocess.CompletedProcess[str]:
         """Run a step in a process that dies at a place, or ends well where it never comes there."""
         is_request = isinstance(plan, Request)
         text = plan.model_dump_json()

@@ -16,13 +16,14 @@ from nightglass import __version__
 from nightglass.collections import DetectorOptions, Precision
 from nightglass.detector.calibration import Calibration
 from nightglass.detector.detector import Detector, Reference
+from nightglass.detector.finetuning_record import Finetuning
 from nightglass.detector.label_head import LabelHead
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
 from nightglass.errors import ModelError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 DESCRIPTION = "detector.json"
 NETWORK = "network.xml"
 TRAINING = "training.parquet"
@@ -45,7 +46,7 @@ class Description(BaseModel):
     """The content of ``detector.json``; without any time, so that the same fit gives the same file.
 
     ``precision`` is the network's own, where ``options`` have the one that was asked for; ``labelled_defects`` is how
-    many the label head learned from.
+    many the label head learned from, and ``finetuning`` says how the backbone was tuned, if it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -57,6 +58,7 @@ class Description(BaseModel):
     calibration: Calibration
     usual_patch_distance: float
     labelled_defects: int
+    finetuning: Finetuning | None
     reference_statistics: dict[str, ReferenceStatistic]
     data_version: str
     num_bank_images: int
@@ -70,8 +72,11 @@ class Description(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def save_detector_files(detector: Detector, folder: Path) -> Description:
-    """Write ``detector`` into ``folder``, where the network and the record of its training are, and describe it."""
+def save_detector_files(detector: Detector, folder: Path, finetuning: Finetuning | None = None) -> Description:
+    """Write ``detector`` into ``folder``, where the network and the record of its training are, and describe it.
+
+    ``finetuning`` is what was done to the network's weights before.
+    """
     detector.bank.save(folder / _BANK)
     faiss.write_index(detector.patch_bank.index, str(folder / _PATCH_BANK))
     arrays = {
@@ -93,6 +98,7 @@ def save_detector_files(detector: Detector, folder: Path) -> Description:
         calibration=detector.calibration,
         usual_patch_distance=detector.patch_bank.usual_distance,
         labelled_defects=detector.label_head.num_defects if detector.label_head else 0,
+        finetuning=finetuning,
         reference_statistics=detector.reference.statistics,
         data_version=detector.data_version,
         num_bank_images=len(detector.bank),

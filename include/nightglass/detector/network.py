@@ -47,8 +47,11 @@ class EmbeddingNetwork(nn.Module):
         return embedding, _patches([features[stage] for stage in self.patch_stages])
 
 
-def export_openvino(network: EmbeddingNetwork, image_size: int, path: Path) -> None:
-    """Write the network as OpenVINO files ``path`` (.xml) and its .bin, for any batch size, in full precision."""
+def export_openvino(network: nn.Module, image_size: int, path: Path) -> None:
+    """Write a network that gives `OUTPUTS` as OpenVINO files ``path`` (.xml) and its .bin, for any batch size.
+
+    Weights stay in full precision.
+    """
     ov = import_openvino()
     example = torch.zeros(1, image_size, image_size, 3, dtype=torch.uint8)
     with torch.inference_mode():

@@ -27,14 +27,14 @@ class TorchBackend:
     """The network in eager torch.
 
     Args:
-        network: The network; it belongs to the backend afterwards.
+        network: Takes images and gives the two outputs; it belongs to the backend afterwards.
         device: ``cuda`` computes in bf16, channels last; ``cpu`` in f32.
 
     Raises:
         ModelError: CUDA was asked for and torch finds none; the CPU never steps in by itself.
     """
 
-    def __init__(self, network: EmbeddingNetwork, device: Literal["cpu", "cuda"] = "cpu") -> None:
+    def __init__(self, network: nn.Module, device: Literal["cpu", "cuda"] = "cpu") -> None:
         if device == "cuda" and not torch.cuda.is_available():
             build = "a build of torch without it" if torch.version.cuda is None else "no device"
             raise ModelError(f"scoring.device: expected CUDA for 'cuda', got {build}; 'cpu' or 'auto' use the CPU")
@@ -77,7 +77,7 @@ class TorchBackend:
         return pinned
 
 
-def to_bf16(network: EmbeddingNetwork) -> EmbeddingNetwork:
+def to_bf16(network: nn.Module) -> nn.Module:
     """Round weights to bf16 once, where autocast would do it for every batch, and order convolutions channels last."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

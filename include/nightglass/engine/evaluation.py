@@ -115,11 +115,16 @@ def draw_counts(count: int, random: np.random.Generator) -> NDArray[np.int64]:
 def _rate(is_anomalous: NDArray[np.bool_]) -> dict[str, Any] | None:
     if not len(is_anomalous):
         return None
+    count = int(is_anomalous.sum())
+    return {**_figure(count / len(is_anomalous), *rate_interval(count, len(is_anomalous))), "count": count}
+
+
+def rate_interval(count: int, total: int) -> tuple[float, float]:
+    """Return the exact 95 % interval (Clopper-Pearson) of the rate ``count / total``."""
     from scipy.stats import binomtest
 
-    count = int(is_anomalous.sum())
-    interval = binomtest(count, len(is_anomalous)).proportion_ci(_CONFIDENCE, method="exact")
-    return {**_figure(count / len(is_anomalous), interval.low, interval.high), "count": count}
+    interval = binomtest(count, total).proportion_ci(_CONFIDENCE, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def _figure(value: float, low: float, high: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nightglass.collections import Backbone, Collection, Precision
+from nightglass.collections import Collection, Precision
 from nightglass.detector.backends import WEIGHTS_NAME, open_backend
 from nightglass.detector.calibration import calibrate, conformal_threshold
 from nightglass.detector.detector import Detector, Reference
@@ -23,6 +23,7 @@ from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.night_space import DIMENSIONS, project
 from nightglass.detector.patch_bank import PatchSample, build_patch_bank
 from nightglass.detector.reference import reference_statistics
+from nightglass.engine.finetuning import Finetuned, finetune
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.precision import choose_precision
 from nightglass.engine.stage_times import StageTimes
@@ -69,6 +70,7 @@ def fit_detector(
     record: pa.Table,
     workers: int,
     times: StageTimes,
+    is_finetuned: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Fit a detector on ``training`` and write it to the folder ``out``, whole or not at all.
@@ -82,10 +84,11 @@ def fit_detector(
         record: What is fitted on, see :mod:`nightglass.engine.training_record`; kept in the detector.
         workers: Threads.
         times: Where busy times are added.
+        is_finetuned: Whether the backbone is tuned on them first.
         progress: Called with the number of images of every finished batch.
 
     Raises:
-        ModelError: There are too few good images.
+        ModelError: There are too few good images, or the backbone cannot be tuned.
         InputError: ``out`` exists and is no detector, or the backbone is unknown.
     """
     out = out.resolve()
@@ -93,14 +96,14 @@ def fit_detector(
     if len(training.good) < MIN_GOOD_IMAGES:
         raise ModelError(f"fit: expected at least {MIN_GOOD_IMAGES} different good images, got {len(training.good)}")
     with _replacing(out) as folder:
-        with times.measure("export"):
-            _export_network(options.backbone, folder)
+        finetuned = _write_network(folder, images, training, collection, workers, times, is_finetuned=is_finetuned)
         with times.measure("quantize"):
             chosen = choose_precision(folder / NETWORK, images, training.good, collection, workers)
         backend = open_backend(folder / NETWORK, options.backbone, workers, chosen.precision, collection.scoring.device)
         size = options.backbone.image_size
         with Pipeline(images, backend, size, collection.scoring, workers=workers, times=times) as pipeline:
-            found = collect_good(pipeline, training, manifest, collection, progress)
+            known = finetuned.learned_from if finetuned else frozenset()
+            found = collect_good(pipeline, training, manifest, collection, progress, not_calibrating=known)
             with times.measure("build"):
                 detector, scores = build_on_good(found, manifest, collection, folder / NETWORK, chosen.precision)
             learned = collect_labelled(pipeline, training.defects, detector, progress)
@@ -109,19 +112,35 @@ def fit_detector(
                 detector, scores = _learn_labels(detector, scores, found, learned, training.called_normal)
                 detector = replace(detector, reference=_measure_reference(detector, scores, found, collection))
                 pq.write_table(record, folder / TRAINING, compression="zstd")
-                description = save_detector_files(detector, folder)
+                description = save_detector_files(detector, folder, finetuned.record if finetuned else None)
     quarantined = found.quarantined + learned.quarantined
     return Fitted(description, len(found.rows), quarantined, chosen.int8_agreement)
 
 
-def _export_network(backbone: Backbone, folder: Path) -> None:
+def _write_network(
+    folder: Path,
+    images: Folder | Folders,
+    training: TrainingImages,
+    collection: Collection,
+    workers: int,
+    times: StageTimes,
+    *,
+    is_finetuned: bool,
+) -> Finetuned | None:
+    """Write the network and its weights into ``folder``, tuned first where that is asked for."""
     import safetensors.torch
 
     from nightglass.detector.network import EmbeddingNetwork, export_openvino
 
-    network = EmbeddingNetwork(backbone)
-    export_openvino(network, backbone.image_size, folder / NETWORK)
-    safetensors.torch.save_file(network.backbone.state_dict(), folder / WEIGHTS_NAME)
+    finetuned = None
+    network = EmbeddingNetwork(collection.detector.backbone)
+    if is_finetuned:
+        with times.measure("finetune"):
+            finetuned = finetune(network, images, training, collection, workers)
+    with times.measure("export"):
+        export_openvino(network, collection.detector.backbone.image_size, folder / NETWORK)
+        safetensors.torch.save_file(network.backbone.state_dict(), folder / WEIGHTS_NAME)
+    return finetuned
 
 
 def build_on_good(

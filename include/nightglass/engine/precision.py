@@ -1,6 +1,5 @@
 """Decide what a new detector's network computes in: quantise it, and keep that only where it ranks images alike."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +7,10 @@ import numpy as np
 
 from nightglass.collections import Collection, Precision
 from nightglass.detector.agreement import CHECKED_IMAGES, MIN_AGREEMENT, CheckImages, measure_agreement
-from nightglass.detector.backends import Images, OpenVINOBackend, takes_cuda
+from nightglass.detector.backends import OpenVINOBackend, takes_cuda
 from nightglass.detector.quantization import CALIBRATION_IMAGES, quantize_network
-from nightglass.images.decoding import decode_rgb, let_limits_decide
-from nightglass.images.quarantine import QuarantinedError
-from nightglass.images.reading import ImageRow, check_unchanged, limits_of, read_image
+from nightglass.engine.decoded_images import decode_images
+from nightglass.images.reading import ImageRow
 from nightglass.storage import Folder, Folders
 
 _LEAST_IMAGES = 10  # of which the check compares half with the other half
@@ -45,7 +43,8 @@ def choose_precision(
         return ChosenPrecision(options.precision)
     if takes_cuda(collection.scoring.device):
         return ChosenPrecision("auto")
-    decoded = _decode_some(images, rows, collection, workers)
+    picked = np.random.default_rng(options.seed).permutation(len(rows))[:CHECKED_IMAGES]
+    decoded, _ = decode_images(images, [rows[i] for i in picked], collection, workers)
     if len(decoded) < _LEAST_IMAGES:
         return ChosenPrecision("auto")
     quantized = network.with_name(f"quantized-{network.name}")
@@ -65,22 +64,3 @@ def choose_precision(
         else:
             written.unlink()
     return ChosenPrecision("int8" if is_kept else "auto", agreement)
-
-
-def _decode_some(images: Folder | Folders, rows: list[ImageRow], collection: Collection, workers: int) -> Images:
-    """Decode at most 200 random images of ``rows`` to ``(N, S, S, 3)``; those that cannot be decoded are left out."""
-    let_limits_decide()
-    limits, size = limits_of(collection.scoring), collection.detector.backbone.image_size
-
-    def decode(row: ImageRow) -> Images | None:
-        try:
-            data = read_image(images, row.name_on_disk, collection.scoring.max_file_bytes)
-            check_unchanged(data, row)
-            return decode_rgb(data, row.name_on_disk, limits, size)
-        except QuarantinedError:
-            return None  # the pass over all images tells it
-
-    picked = np.random.default_rng(collection.detector.seed).permutation(len(rows))[:CHECKED_IMAGES]
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        decoded = [image for image in pool.map(decode, [rows[i] for i in picked]) if image is not None]
-    return np.stack(decoded) if decoded else np.empty((0, size, size, 3), np.uint8)

@@ -12,6 +12,8 @@ from nightglass.storage import Folder
 
 SUMMARY_NAME, TOP_NAME = "summary.json", "top_anomalies.json"
 VALIDATION_NAME, ASSESSMENT_NAME, REPORT_NAME = "validation.json", "assessment.json", "report.html"
+#: What a challenger made of the night that shadowed the champion, and the folder of its scores.
+SHADOW_NAME, SHADOW_FOLDER = "shadow.json", "shadow"
 LOCK_NAME = ".lock"
 _STAGING = ".results"
 _SCORED = (SCORES_NAME, QUARANTINE_NAME, INDEX_NAME, TOP_NAME, MAPS_FOLDER)
@@ -36,18 +38,26 @@ def replace_results(out: Folder, staged: Folder, summary: bytes) -> None:
     out.remove(_STAGING)
 
 
+def forget_shadow(out: Folder) -> None:
+    """Remove what a challenger made of the night."""
+    out.remove(SHADOW_NAME)
+    out.remove(SHADOW_FOLDER)
+
+
 def forget_other_results(out: Folder, manifest: Manifest) -> None:
     """Remove what an earlier run left of other images, so that nothing of it is taken for this one's."""
     if out.exists(MANIFEST_NAME) and read_manifest(out, rows=range(0)).data_version == manifest.data_version:
         return
     for name in (SUMMARY_NAME, *_SCORED, *_JUDGED):
         out.remove(name)
+    forget_shadow(out)
 
 
 def forget_judgement(out: Folder) -> None:
     """Remove what belongs to a night of Airflow; plain scores have none."""
     for name in _JUDGED:
         out.remove(name)
+    forget_shadow(out)
 
 
 def remove_shards(out: Folder) -> None:

@@ -1,6 +1,7 @@
 """The images that a detector is fitted on, and what one pass over them leaves."""
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,8 +70,8 @@ class TrainingImages:
 class GoodImages:
     """What one pass over the good images leaves.
 
-    ``held_out`` and ``features`` are, by row, of the images that are compared with the others only: a random choice
-    (``is_drawn``, in the same order), and those that an analyst called normal.
+    ``held_out`` and ``features`` are, by row, of the images that are compared with the others only: a random choice,
+    and those that an analyst called normal. Those of the choice that calibrate are ``is_drawn``, in the same order.
     """
 
     rows: list[ImageRow] = field(default_factory=list)
@@ -105,8 +106,13 @@ def collect_good(
     manifest: Manifest,
     collection: Collection,
     progress: Progress | None = None,
+    *,
+    not_calibrating: AbstractSet[str] = frozenset(),
 ) -> GoodImages:
     """Embed the good images, at most as many as the memory bank holds; those that an analyst called normal come first.
+
+    ``not_calibrating`` has the sha256 of those that the network was tuned on: they are held out, but never
+    ``is_drawn``, as they look more usual to it than new images.
 
     Raises:
         ModelError: Too few of them can be decoded.
@@ -131,7 +137,7 @@ def collect_good(
                 row.sha256 in training.called_normal and len(found.held_out) < 2 * _CALIBRATION_IMAGES
             )
             if features is not None and is_kept:
-                found.is_drawn.append(row.path in drawn)
+                found.is_drawn.append(row.path in drawn and row.sha256 not in not_calibrating)
                 found.held_out[number] = patches.astype(np.float16)
                 found.features[number] = features[i]
             places = patches.reshape(len(patches), -1)

@@ -1,7 +1,8 @@
 """One night, step by step: what the tasks of the nightly DAG call, in this order.
 
 `reason_to_wait` and `list_night`, `validate_night`, `score_night_shard` (one call a shard), `assess_night`,
-`publish_night`. Each step reads what the one before left in the night's folder, so any of them can run again.
+`publish_night`, and `nightglass.night.shadow` where a challenger shadows the champion. Each step reads what the one
+before left in the night's folder, so any of them can run again.
 """
 
 import json
@@ -11,7 +12,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nightglass.engine.results import ASSESSMENT_NAME, SUMMARY_NAME, TOP_NAME, VALIDATION_NAME, forget_other_results
+from nightglass.engine.results import (
+    ASSESSMENT_NAME,
+    SUMMARY_NAME,
+    TOP_NAME,
+    VALIDATION_NAME,
+    forget_other_results,
+    forget_shadow,
+)
 from nightglass.engine.score import finish_scores, score_shards
 from nightglass.engine.shards import SHARDS_NAME, plan_shards, score_key, shards_folder
 from nightglass.engine.stage_times import count_workers, name_limit
@@ -61,8 +69,12 @@ def list_night(
     champion = reconcile_champion(collection, place.settings)
     found = find_model(champion.uri if champion else f"models:/{collection.model_name}@champion", place.settings)
     manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
+    with _open_store(place) as store:
+        kept = None if rescore else manifest.data_version
+        store.shadows.forget_night(collection.name, night, kept_version=kept)
     if rescore:
         place.out.remove(SHARDS_NAME)
+        forget_shadow(place.out)
     forget_other_results(place.out, manifest)
     write_manifest(manifest, place.out)
     return NightPlan(
@@ -94,7 +106,7 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
 
     night = PlannedNight(plan, storage_options)
     collection, out = night.place.collection, night.place.out
-    with _open_store(night) as store:
+    with _open_store(night.place) as store:
         usual = store.usual_count(collection.name, plan.night, _USUAL_NIGHTS)
     report = validate_manifest(read_manifest(out, columns=COLUMNS).table, collection.validation, usual_count=usual)
     out.write_bytes(VALIDATION_NAME, report.model_dump_json(indent=1).encode())
@@ -162,7 +174,7 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
     plan, place = night.plan, night.place
     collection, out = place.collection, place.out
     model = plan.model
-    with _open_store(night) as store:
+    with _open_store(night.place) as store:
         options = collection.decision
         quiet = store.quiet_nights(collection.name, model, plan.night, options.baseline_nights)
         first = store.first_nights(collection.name, model, options.baseline_nights, plan.night)
@@ -204,8 +216,7 @@ def _check_listing(night: PlannedNight) -> None:
         )
 
 
-def _open_store(night: PlannedNight) -> Store:
-    settings = night.place.settings
-    store = Store.connect(settings.database_url, settings.sql_dir)
+def _open_store(place: NightPlace) -> Store:
+    store = Store.connect(place.settings.database_url, place.settings.sql_dir)
     store.migrate()
     return store

@@ -38,12 +38,13 @@ class NightPlan(Record):
 
 @dataclass(frozen=True)
 class NightPlace:
-    """The places of a night, opened: settings, collection, images and score folder."""
+    """The places of a night, opened: settings, collection, images, score folder, and those of all its nights."""
 
     settings: Settings
     collection: Collection
     images: Folder
     out: Folder
+    all_nights: Folder
 
     @classmethod
     def open(
@@ -58,8 +59,9 @@ class NightPlace:
         settings = read_settings()
         collection = read_collection(Path(collection_file))
         images = _open(images_url or collection.night_url(night), storage_options)
+        all_nights = _open(f"{settings.nights_url}/{collection.name}", storage_options)
         out = _open(f"{settings.nights_url}/{collection.name}/{night}", storage_options)
-        return cls(settings, collection, images, out)
+        return cls(settings, collection, images, out, all_nights)
 
     @classmethod
     def of(cls, plan: NightPlan, storage_options: Mapping[str, Any] | None) -> "NightPlace":

@@ -12,6 +12,7 @@ from nightglass.models import open_registry
 from nightglass.night.judged import judge_nights, shown_tonight
 from nightglass.night.plan import PlannedNight
 from nightglass.night.report import render_report
+from nightglass.night.shadow_records import Shadow
 from nightglass.records import Assessment, Verb
 from nightglass.retraining.verdicts import VerdictsInEffect
 from nightglass.settings import Settings
@@ -23,24 +24,17 @@ _TREND_NIGHTS = 30
 
 
 def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[str]) -> dict[str, object]:
-    """Publish the night and return what became of it.
+    """Publish the night and return what became of it; ``challenger`` is the version that shadows its champion.
 
     The rows come before the alert and the MLflow run: what people query is there even where MLflow is down, and a
     retry then only does what is missing.
     """
     settings, out = night.place.settings, night.place.out
-    report_url = f"{out.url}/{REPORT_NAME}"
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         store.migrate()
-        trend = store.recent_nights(assessment.collection, assessment.night, _TREND_NIGHTS)
-        shown = store.recent_top_anomalies(assessment.collection, assessment.night, _TREND_NIGHTS)
-        judged = judge_nights(
-            [*shown_tonight(assessment), *shown],
-            VerdictsInEffect(store.verdicts(assessment.collection)),
-            night.place.collection.slices,
-        )
-        out.write_bytes(REPORT_NAME, render_report(out, trend=trend, judged=judged).encode())
+        report_url = write_report(night, assessment, store)
         changed = store.publish_night(assessment, report_url, datetime.now(UTC))
+        shadow = store.shadows.find_active(assessment.collection)
     _alert_once(night, assessment, alert_urls, report_url)
     _log_to_mlflow(settings, assessment, out)
     remove_shards(out)
@@ -50,7 +44,27 @@ def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[st
         "reasons": [reason.text for reason in assessment.decision.reasons if reason.verb is assessment.decision.verb],
         "changed": changed,
         "report": report_url,
+        "challenger": shadow.challenger_version if shadow and _shadows(shadow, assessment) else None,
     }
+
+
+def _shadows(shadow: Shadow, assessment: Assessment) -> bool:
+    """Tell whether the challenger is the answer to what the night's champion may ask for."""
+    return (shadow.model_name, shadow.champion_version) == (assessment.model_name, assessment.model_version)
+
+
+def write_report(night: PlannedNight, assessment: Assessment, store: Store) -> str:
+    """Write the report with what is known by now and return its address."""
+    out = night.place.out
+    trend = store.recent_nights(assessment.collection, assessment.night, _TREND_NIGHTS)
+    shown = store.recent_top_anomalies(assessment.collection, assessment.night, _TREND_NIGHTS)
+    judged = judge_nights(
+        [*shown_tonight(assessment), *shown],
+        VerdictsInEffect(store.verdicts(assessment.collection)),
+        night.place.collection.slices,
+    )
+    out.write_bytes(REPORT_NAME, render_report(out, trend=trend, judged=judged).encode())
+    return f"{out.url}/{REPORT_NAME}"
 
 
 def _alert_once(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[str], report_url: str) -> None:

@@ -35,7 +35,7 @@ def fit_challenger(
 
     Args:
         training: The record; its order matters to the fit.
-        collection: Detector and reading options.
+        collection: Detector and reading options, and whether the backbone is tuned (``retraining.adapt``).
         out: Where the detector goes.
         data_version: Of the record, as the detector says it.
         storage_options: Credentials of remote images.
@@ -43,7 +43,7 @@ def fit_challenger(
         progress: Called with the number of images of every finished batch.
 
     Raises:
-        ModelError: There are too few good images.
+        ModelError: There are too few good images, or the backbone cannot be tuned.
         StorageError: A store does not answer.
     """
     folders, rows = open_images(training, storage_options)
@@ -56,6 +56,7 @@ def fit_challenger(
         record=training,
         workers=workers,
         times=StageTimes(),
+        is_finetuned=collection.retraining.adapt == "finetune",
         progress=progress,
     )
 

@@ -18,6 +18,8 @@ from nightglass.retraining.plan import (
     Planned,
 )
 from nightglass.retraining.records import Evaluation, GateReport, Outcome, Retraining, TrainingFacts
+from nightglass.retraining.shadow import read_shadow_end
+from nightglass.retraining.shadow_gate import ShadowEnd
 from nightglass.store import Store, format_time
 
 _TOLD_NAME = "alerted.txt"
@@ -57,9 +59,11 @@ def conclude_retraining(
     evaluation = Evaluation.model_validate_json(folder.read_bytes(EVALUATION_NAME))
     facts = TrainingFacts.model_validate_json(folder.read_bytes(FACTS_NAME))
     gates = GateReport.model_validate_json(folder.read_bytes(GATES_NAME))
-    outcome = _name_outcome(gates, promoted, dry_run=plan.request.dry_run)
-    sentence = _tell(outcome, gates, approval)
-    cards = render_card(evaluation, gates, facts, _gather_card_facts(planned, outcome, approval))
+    shadow = read_shadow_end(planned)
+    is_champion = promoted or (shadow is not None and shadow.ending == "promoted")
+    outcome = _name_outcome(gates, is_champion, dry_run=plan.request.dry_run)
+    sentence = _tell(outcome, gates, approval, shadow)
+    cards = render_card(evaluation, gates, facts, _gather_card_facts(planned, outcome, approval, shadow))
     for name, text in zip(CARD_NAMES, cards, strict=True):
         folder.write_bytes(name, text.encode())
     # The rows come before MLflow and the alert: what people query is there even where MLflow is down.
@@ -90,7 +94,9 @@ def conclude_retraining(
     return Conclusion(outcome=outcome, sentence=sentence, card_url=card_url, report_url=report_url)
 
 
-def _gather_card_facts(planned: Planned, outcome: Outcome, approval: Approval | None) -> CardFacts:
+def _gather_card_facts(
+    planned: Planned, outcome: Outcome, approval: Approval | None, shadow: ShadowEnd | None
+) -> CardFacts:
     plan = planned.plan
     ref = planned.challenger.ref
     # As it was when the challenger was fitted; Nightglass may have been renewed since.
@@ -103,7 +109,7 @@ def _gather_card_facts(planned: Planned, outcome: Outcome, approval: Approval | 
         requested_by=plan.request.requested_by,
         reason=plan.request.reason,
         fitted_at=plan.fitted_at or plan.started_at,
-        approved_by=approval.by if approval else None,
+        approved_by=approval.by if approval else _why_not_asked(shadow),
         approved_at=approval.at if approval else None,
         code_version=tags["code_version"],
     )
@@ -133,11 +139,19 @@ def _name_outcome(gates: GateReport, promoted: bool, *, dry_run: bool) -> Outcom
     return "dry_run" if dry_run else "rejected"
 
 
-def _tell(outcome: Outcome, gates: GateReport, approval: Approval | None) -> str:
+def _tell(outcome: Outcome, gates: GateReport, approval: Approval | None, shadow: ShadowEnd | None) -> str:
+    if shadow and not shadow.is_judged:
+        came = "It is the champion" if outcome == "promoted" else "It was not promoted"
+        return f"{gates.sentence.removesuffix('.')}. {came}: {shadow.sentence}."
     if outcome != "rejected":
         return gates.sentence
     who = f"by {approval.by}" if approval and approval.by else "as nobody approved it in time"
     return f"{gates.sentence.removesuffix('.')}. It was rejected {who}."
+
+
+def _why_not_asked(shadow: ShadowEnd | None) -> str | None:
+    """Return why nobody was asked about a challenger that met every gate."""
+    return f"nobody was asked: {shadow.sentence}" if shadow and not shadow.is_judged else None
 
 
 def _tell_once(planned: Planned, outcome: Outcome, sentence: str, report_url: str, urls: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """One retraining, step by step: what the tasks of the retraining DAG call, in this order.
 
-`snapshot`, `fit`, `evaluate`, `judge_challenger`, `promote_challenger` where it may, `conclude`. Each step reads what
-the one before left in the retraining's folder, so any of them can run again.
+`snapshot`, `fit`, `evaluate`, `judge_challenger`, `shadow_challenger` where the collection's file wants it,
+`promote_challenger` where it may, `conclude`. Each step reads what the one before left in the retraining's folder, so
+any of them can run again.
 """
 
 import itertools
@@ -19,24 +20,25 @@ from nightglass.records import ModelRef
 from nightglass.retraining.challenger import count_unread, fit_challenger, score_each_other
 from nightglass.retraining.conclusion import Approval, Conclusion, conclude_retraining
 from nightglass.retraining.evaluation import evaluate_models
-from nightglass.retraining.gates import judge
+from nightglass.retraining.gates import judge, report_gates
 from nightglass.retraining.gathering import find_nights, gather_nights
 from nightglass.retraining.golden import gather_golden
+from nightglass.retraining.judgement import asks_person, publish_gates, read_gates, read_proof
 from nightglass.retraining.plan import (
     EVALUATION_NAME,
     FACTS_NAME,
     FROZEN_NAME,
-    GATES_NAME,
     PLAN_NAME,
-    REPORT_NAME,
+    SHADOW_NAME,
     TRAINING_NAME,
     Planned,
     Request,
     RetrainPlace,
     RetrainPlan,
 )
-from nightglass.retraining.records import Evaluation, GateReport, TrainingFacts
-from nightglass.retraining.report import gate_markdown, render_gate_report
+from nightglass.retraining.records import TrainingFacts
+from nightglass.retraining.shadow import has_shadow_gate, watch_shadow
+from nightglass.retraining.shadow_gate import SHADOW_GATE, judge_shadow
 from nightglass.retraining.snapshot import take_snapshot
 from nightglass.retraining.training_images import open_images
 from nightglass.retraining.verdicts import VerdictsInEffect
@@ -159,22 +161,33 @@ def evaluate(plan: RetrainPlan, *, storage_options: Options = None) -> dict[str,
 def judge_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> dict[str, object]:
     """Judge every gate and write the report; return what Airflow's approval page shows.
 
-    ``next`` is the step that follows: ``approve``, ``promote`` or ``conclude``.
+    ``next`` is the step that follows: ``shadow``, ``approve``, ``promote`` or ``conclude``.
     """
-    place = Planned(plan, storage_options).place
-    evaluation = Evaluation.model_validate_json(place.folder.read_bytes(EVALUATION_NAME))
-    facts = TrainingFacts.model_validate_json(place.folder.read_bytes(FACTS_NAME))
-    gates = judge(evaluation, facts, place.collection.retraining.gates)
-    place.folder.write_bytes(REPORT_NAME, render_gate_report(evaluation, gates, facts).encode())
-    place.folder.write_bytes(GATES_NAME, gates.model_dump_json(indent=1).encode())
-    follows = "approve" if _asks_person(place) else "promote"
-    return {
-        "passed": gates.passed,
-        "sentence": gates.sentence,
-        "body": gate_markdown(evaluation, gates, facts),
-        "report": f"{plan.folder_url}/{REPORT_NAME}",
-        "next": follows if gates.passed and not plan.request.dry_run else "conclude",
-    }
+    planned = Planned(plan, storage_options)
+    options = planned.place.collection.retraining
+    gates = judge(*read_proof(planned), options.gates)
+    planned.place.folder.remove(SHADOW_NAME)
+    told = publish_gates(planned, gates, [])
+    return told | {"next": "shadow"} if options.shadow.nights and told["next"] != "conclude" else told
+
+
+def shadow_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> dict[str, object] | None:
+    """Look whether the challenger's shadow is over; then judge it as one more gate.
+
+    Returns:
+        None while it goes on; then what `judge_challenger` returns. A shadow that saw too few nights, or whose champion
+        is gone, is no gate: ``next`` is then ``conclude``.
+    """
+    planned = Planned(plan, storage_options)
+    end = watch_shadow(planned)
+    if end is None:
+        return None
+    planned.place.folder.write_bytes(SHADOW_NAME, end.model_dump_json(indent=1).encode())
+    gates = [gate for gate in read_gates(planned).gates if gate.name != SHADOW_GATE]
+    if end.is_judged:
+        gates.append(judge_shadow(end))
+    told = publish_gates(planned, report_gates(read_proof(planned)[0], gates), end.nights)
+    return told if end.is_judged else told | {"passed": False, "next": "conclude"}
 
 
 def promote_challenger(
@@ -188,14 +201,17 @@ def promote_challenger(
         storage_options: Credentials of remote folders.
 
     Raises:
-        InputError: Its gates were not met, or a person must approve and none did.
+        InputError: Its gates were not met, its shadow is missing, or a person must approve and none did.
         ModelError: There is another champion by now.
     """
-    place = Planned(plan, storage_options).place
-    gates = GateReport.model_validate_json(place.folder.read_bytes(GATES_NAME))
+    planned = Planned(plan, storage_options)
+    place, gates = planned.place, read_gates(planned)
     if not gates.passed or plan.request.dry_run or plan.challenger is None:
         raise InputError(f"{plan.collection}: expected a challenger that met every gate, got: {gates.sentence}")
-    if approved_by is None and _asks_person(place):
+    if place.collection.retraining.shadow.nights and not has_shadow_gate(gates):
+        got = f"{plan.collection}: expected a challenger that shadowed the champion, got one that did not"
+        raise InputError(f"{got}: clear the task 'shadow_challenger'")
+    if approved_by is None and asks_person(place):
         raise InputError(f"{plan.collection}: expected a person's approval, got none: clear the task 'approve'")
     return promotion.promote(
         place.collection,
@@ -226,14 +242,6 @@ def _has_promoted(place: RetrainPlace, run: str) -> bool:
             (event.run, event.event) == (run, "promoted")
             for event in store.promotions_of_model(place.collection.model_name)
         )
-
-
-def _asks_person(place: RetrainPlace) -> bool:
-    """After a rollback a person is asked in any case: what was rolled back would else come again by itself."""
-    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
-        store.migrate()
-        history = store.model_history(place.collection.name)
-    return place.collection.retraining.promotion == "approval" or (bool(history) and history[0].event == "rolled_back")
 
 
 def _read_verdicts(place: RetrainPlace, *, use: bool) -> VerdictsInEffect:

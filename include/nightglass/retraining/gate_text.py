@@ -7,7 +7,7 @@ from nightglass.retraining.records import Gate
 from nightglass.retraining.wording import figure, interval
 
 _UNITS = {"latency": "ms", "memory": "MB", "size": "MB", "cold_start": "s"}
-_RATES = frozenset({"detection", "false_alarms"})
+_RATES = frozenset({"detection", "false_alarms", "shadow"})
 _AT_MOST = frozenset({"false_alarms", *_UNITS})
 
 

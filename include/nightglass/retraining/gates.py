@@ -36,6 +36,11 @@ def judge(evaluation: Evaluation, training: TrainingFacts, options: Gates) -> Ga
         *judge_costs(evaluation.champion_cost, evaluation.challenger_cost, options),
         _judge_improvement(evaluation, options),
     ]
+    return report_gates(evaluation, gates)
+
+
+def report_gates(evaluation: Evaluation, gates: list[Gate]) -> GateReport:
+    """Say what came of gates that are judged already."""
     failed = [gate for gate in gates if not gate.passed]
     return GateReport(passed=not failed, sentence=_tell(evaluation, gates, failed), gates=gates)
 

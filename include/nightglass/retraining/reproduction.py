@@ -12,6 +12,7 @@ from nightglass import __version__
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
 from nightglass.detector.files import Description, load_detector, read_description
+from nightglass.detector.finetuning_record import Finetuning
 from nightglass.engine.training_record import read_training
 from nightglass.models import FoundModel
 from nightglass.records import ModelRef, Record
@@ -55,7 +56,14 @@ def reproduce(found: FoundModel, collection: Collection, *, storage_options: Opt
     record = read_training(folder)
     before = read_description(folder)
     # Bins of the reference are a part of the fit that the collection's file says.
-    asked = collection.model_copy(update={"detector": before.options})
+    asked = collection.model_copy(
+        update={
+            "detector": before.options,
+            "retraining": collection.retraining.model_copy(
+                update={"adapt": "finetune" if before.finetuning else "head"}
+            ),
+        }
+    )
     with tempfile.TemporaryDirectory(prefix="nightglass-") as work:
         out = Path(work) / "detector"
         fit_challenger(
@@ -100,6 +108,7 @@ def _differences(before: Description, after: Description) -> list[str]:
         found.append(f"the network computes in {before.precision}, here in {after.precision}")
     if before.labelled_defects != after.labelled_defects:
         found.append(f"learned from {before.labelled_defects} defects, here from {after.labelled_defects}")
+    found.extend(_finetuning_differences(before.finetuning, after.finetuning))
     if before.calibration != after.calibration:
         old, new = before.calibration.image_threshold, after.calibration.image_threshold
         found.append(f"image threshold {old:.6g}, here {new:.6g}")
@@ -108,3 +117,11 @@ def _differences(before: Description, after: Description) -> list[str]:
         found.append(f"other content in {', '.join(names) or 'the description'}")
         return found
     return []
+
+
+def _finetuning_differences(before: Finetuning | None, after: Finetuning | None) -> list[str]:
+    if before is None or after is None or before == after:
+        return []
+    old, new = before.model_dump(exclude={"epochs"}), after.model_dump(exclude={"epochs"})
+    told = [f"{name.replace('_', ' ')} {old[name]}, here {new[name]}" for name in old if old[name] != new[name]]
+    return [f"fine-tuned otherwise: {'; '.join(told) or 'the epochs took another course'}"]

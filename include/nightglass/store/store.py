@@ -19,6 +19,7 @@ from nightglass.store.promotions import ChampionChange, promotion_row
 from nightglass.store.queries import load_queries
 from nightglass.store.retrainings import gate_rows, retraining_row, retrainings_of
 from nightglass.store.rows import NightRow, PromotionEvent, child_rows, night_row
+from nightglass.store.shadows import Shadows
 from nightglass.store.verdicts import append_verdicts, read_verdicts
 
 
@@ -66,6 +67,11 @@ class Store:
     def migrate(self) -> list[int]:
         """Bring the tables and views to this code's version; see :func:`apply_migrations`."""
         return apply_migrations(self._database, self._queries, self._sql_dir)
+
+    @property
+    def shadows(self) -> Shadows:
+        """The challengers that score nights beside the champion."""
+        return Shadows(self._database, self._queries)
 
     def publish_night(self, assessment: Assessment, report_url: str, now: datetime) -> bool:
         """Replace everything known of a night, in one transaction.

@@ -25,7 +25,7 @@ def test_a_saved_detector_loads_with_everything(model: Path) -> None:
 def test_another_format_version_is_refused(copy: Path) -> None:
     description = json.loads((copy / "detector.json").read_text())
     (copy / "detector.json").write_text(json.dumps(description | {"format_version": 7}))
-    with pytest.raises(ModelError, match="expected detector format 4, got 7; fit it again"):
+    with pytest.raises(ModelError, match="expected detector format 5, got 7; fit it again"):
         load_detector(copy)
 
 

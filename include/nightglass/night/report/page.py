@@ -19,11 +19,13 @@ from nightglass.night.report.sections import (
     build_quarantine,
     build_reasons,
     build_tiles,
+    without_verb,
 )
+from nightglass.night.report.shadow import ShadowSection, build_shadow
 from nightglass.night.report.source import Summary, read_scored_night
 from nightglass.night.report.trends import Trends, build_trends
 from nightglass.night.report.verdicts import VerdictSection, build_verdicts
-from nightglass.records import Decision, NightSummary, ValidationReport, Verb
+from nightglass.records import NightSummary, ValidationReport, Verb
 from nightglass.storage import Folder
 
 
@@ -39,6 +41,7 @@ class ReportPage:
     tiles: Sequence[Tile]
     reasons: Sequence[ReasonRow]
     gallery: Gallery | None
+    shadow: ShadowSection | None
     histogram: Markup | None
     trends: Trends | None
     verdicts: VerdictSection | None
@@ -62,10 +65,11 @@ def build_page(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Se
         collection=assessment.collection if assessment else "",
         night=assessment.night if assessment else "",
         verb=decision.verb if decision else None,
-        sentence=_without_verb(decision) if decision else _count_anomalous(summary),
+        sentence=without_verb(decision) if decision else _count_anomalous(summary),
         tiles=build_tiles(night),
         reasons=build_reasons(decision) if decision else [],
         gallery=build_gallery(night.top_anomalies, summary.image_threshold, source),
+        shadow=build_shadow(night, source),
         histogram=draw_histogram(night.histogram, summary.image_threshold) if night.histogram else None,
         trends=build_trends(assessment, trend) if assessment else None,
         verdicts=build_verdicts(judged),
@@ -74,13 +78,6 @@ def build_page(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Se
         quarantine=build_quarantine(night),
         provenance=build_provenance(night),
     )
-
-
-def _without_verb(decision: Decision) -> str:
-    """Return the sentence without the verb that it starts with, which the badge beside it shows."""
-    verb, colon, rest = decision.sentence.partition(": ")
-    text = rest if colon and verb.casefold() == decision.verb else decision.sentence
-    return text[:1].upper() + text[1:]
 
 
 def _count_anomalous(summary: Summary) -> str:

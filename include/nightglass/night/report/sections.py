@@ -81,6 +81,13 @@ class QuarantineSection:
     images: Sequence[tuple[QuarantinedImage, str]]
 
 
+def without_verb(decision: Decision) -> str:
+    """Return the sentence without the verb that it starts with, which a badge beside it shows."""
+    verb, colon, rest = decision.sentence.partition(": ")
+    text = rest if colon and verb.casefold() == decision.verb else decision.sentence
+    return text[:1].upper() + text[1:]
+
+
 def build_tiles(night: ScoredNight) -> list[Tile]:
     """Return the key numbers."""
     summary = night.summary

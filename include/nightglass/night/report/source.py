@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightglass.errors import InputError
+from nightglass.night.shadow_records import ShadowNight
 from nightglass.records import (
     Assessment,
     Histogram,
@@ -83,6 +84,15 @@ def read_scored_night(source: Folder) -> ScoredNight:
         quarantine_sample=sample,
         validation=_read_validation(source),
     )
+
+
+def read_shadow(source: Folder) -> ShadowNight | None:
+    """Return what a challenger made of the night; None where none shadowed the champion.
+
+    Raises:
+        InputError: The file is not what it should be.
+    """
+    return _read_record(source, "shadow.json", ShadowNight) if source.exists("shadow.json") else None
 
 
 def _from_assessment(assessment: Assessment, source: Folder) -> ScoredNight:
