@@ -109,6 +109,7 @@ def promote_challenger(
     plan: dict[str, Any], answer: dict[str, Any] | None, outlet_events: OutletEventAccessorsProtocol
 ) -> dict[str, Any]:
     """Make the challenger the champion: an entry in the promotion log, then MLflow's alias."""
+    from nightglass.errors import ChampionChangedError
     from nightglass.retraining import flow
 
     approval = read_answer(answer)
@@ -118,7 +119,10 @@ def promote_challenger(
     # An approval that somebody marked as done without an answer is none.
     by = approval and (approval.by or "somebody without a name")
     options = storage_options(collection)
-    done = flow.promote_challenger(flow.RetrainPlan(**plan), approved_by=by, storage_options=options)
+    try:
+        done = flow.promote_challenger(flow.RetrainPlan(**plan), approved_by=by, storage_options=options)
+    except ChampionChangedError as error:  # no fault of the run: the conclusion says so
+        raise AirflowSkipException(str(error)) from error
     outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
     return done.model_dump()
 

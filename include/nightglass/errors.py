@@ -20,6 +20,10 @@ class ModelError(NightglassError):
     """A detector cannot be found, loaded or fitted."""
 
 
+class ChampionChangedError(ModelError):
+    """There is another champion by now than the one that a challenger was compared with."""
+
+
 class StorageError(NightglassError):
     """A store, bucket or database does not answer; it may later."""
 

@@ -8,7 +8,7 @@ or the next night's :func:`reconcile_champion`, moves the alias. So a promotion 
 from nightglass.champion_log import check_was_champion, entry_key, find_done, version_before
 from nightglass.champions import Champions
 from nightglass.collections import Collection
-from nightglass.errors import ModelError
+from nightglass.errors import ChampionChangedError, ModelError
 from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings
 from nightglass.store import ChampionChange, Event, PromotionEvent
@@ -48,7 +48,8 @@ def promote(
         instead_of: The champion that the version was compared with; when there is another one, it is refused.
 
     Raises:
-        ModelError: There is no such version, or the champion is not ``instead_of`` any more.
+        ModelError: There is no such version.
+        ChampionChangedError: The champion is not ``instead_of`` any more.
         InputError: Nobody is named, or no reason is given.
         StorageError: The database or MLflow does not answer.
     """
@@ -65,7 +66,7 @@ def promote(
                 return None
             if instead_of is not None and instead_of != (history[0].version if history else None):
                 now = history[0].version if history else "none"
-                raise ModelError(
+                raise ChampionChangedError(
                     f"{champions.name}: expected champion {instead_of}, which {version} was compared with, got {now}: "
                     "it changed meanwhile; retrain"
                 )

@@ -122,7 +122,7 @@ def score_shard(
             progress(len(scored))
     with times.measure("write"):
         rows.sort(key=lambda row: row["path"].encode())
-        spent = {stage: round(seconds - before.get(stage, 0.0), 3) for stage, seconds in times.seconds().items()}
+        spent = {stage: round(seconds - before.get(stage, 0.0), 6) for stage, seconds in times.seconds().items()}
         noted = {_SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0})}
         table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(noted))
         target.write_table(shard.name, table)

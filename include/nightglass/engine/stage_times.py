@@ -31,9 +31,9 @@ class StageTimes:
                 self._seconds[stage] = self._seconds.get(stage, 0.0) + elapsed
 
     def seconds(self) -> dict[str, float]:
-        """Return the busy seconds per stage, rounded to milliseconds."""
+        """Return the busy seconds per stage, rounded to microseconds: a shard may be a few small files."""
         with self._lock:
-            return {stage: round(seconds, 3) for stage, seconds in sorted(self._seconds.items())}
+            return {stage: round(seconds, 6) for stage, seconds in sorted(self._seconds.items())}
 
 
 def add_seconds(*parts: Mapping[str, float]) -> dict[str, float]:
@@ -41,7 +41,7 @@ def add_seconds(*parts: Mapping[str, float]) -> dict[str, float]:
     total: Counter[str] = Counter()
     for part in parts:
         total.update(part)
-    return {stage: round(seconds, 3) for stage, seconds in sorted(total.items())}
+    return {stage: round(seconds, 6) for stage, seconds in sorted(total.items())}
 
 
 def name_limit(seconds: Mapping[str, float]) -> str | None:

@@ -20,7 +20,7 @@ from nightglass.retraining.plan import (
 from nightglass.retraining.records import Evaluation, GateReport, Outcome, Retraining, TrainingFacts
 from nightglass.retraining.shadow import read_shadow_end
 from nightglass.retraining.shadow_gate import ShadowEnd
-from nightglass.store import Store, format_time
+from nightglass.store import PromotionEvent, Store, format_time
 
 _TOLD_NAME = "alerted.txt"
 _MAX_DESCRIPTION = 5000  # characters that MLflow's database holds
@@ -62,7 +62,7 @@ def conclude_retraining(
     shadow = read_shadow_end(planned)
     is_champion = promoted or (shadow is not None and shadow.ending == "promoted")
     outcome = _name_outcome(gates, is_champion, dry_run=plan.request.dry_run)
-    sentence = _tell(outcome, gates, approval, shadow)
+    sentence = _tell(outcome, gates, approval, shadow, _find_successor(planned))
     cards = render_card(evaluation, gates, facts, _gather_card_facts(planned, outcome, approval, shadow))
     for name, text in zip(CARD_NAMES, cards, strict=True):
         folder.write_bytes(name, text.encode())
@@ -139,13 +139,36 @@ def _name_outcome(gates: GateReport, promoted: bool, *, dry_run: bool) -> Outcom
     return "dry_run" if dry_run else "rejected"
 
 
-def _tell(outcome: Outcome, gates: GateReport, approval: Approval | None, shadow: ShadowEnd | None) -> str:
+def _find_successor(planned: Planned) -> PromotionEvent | None:
+    """Return the change that took the retraining's champion away while it went on; None where there was none."""
+    plan, place = planned.plan, planned.place
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        store.migrate()
+        events = store.promotions_of_model(plan.champion.name)
+    after = [e for e in events if e.previous_version == plan.champion.version and e.at > plan.started_at]
+    return after[-1] if after else None
+
+
+def _tell(
+    outcome: Outcome,
+    gates: GateReport,
+    approval: Approval | None,
+    shadow: ShadowEnd | None,
+    successor: PromotionEvent | None,
+) -> str:
     if shadow and not shadow.is_judged:
         came = "It is the champion" if outcome == "promoted" else "It was not promoted"
         return f"{gates.sentence.removesuffix('.')}. {came}: {shadow.sentence}."
     if outcome != "rejected":
         return gates.sentence
-    who = f"by {approval.by}" if approval and approval.by else "as nobody approved it in time"
+    if approval is None or approval.approved:
+        why = (
+            f"{successor.by} made version {successor.version} the champion meanwhile, which it was not compared with"
+            if successor
+            else "its promotion was skipped"
+        )
+        return f"{gates.sentence.removesuffix('.')}. It was not promoted: {why}."
+    who = f"by {approval.by}" if approval.by else "as nobody approved it in time"
     return f"{gates.sentence.removesuffix('.')}. It was rejected {who}."
 
 

@@ -202,7 +202,7 @@ def promote_challenger(
 
     Raises:
         InputError: Its gates were not met, its shadow is missing, or a person must approve and none did.
-        ModelError: There is another champion by now.
+        ChampionChangedError: There is another champion by now.
     """
     planned = Planned(plan, storage_options)
     place, gates = planned.place, read_gates(planned)

@@ -127,7 +127,25 @@ def test_a_refused_challenger_is_kept_but_not_promoted(story: Story, begin: Begi
     assert home.log() == [home.alias()] == ["1"]
 
 
-def test_another_champion_meanwhile_stays(begin: Begin) -> None:
+def promote_task(collections: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """The body of the DAG's task, as Airflow calls it."""
+    dags = Path(__file__).resolve().parents[3] / "dags"
+    for name, value in {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/no/such/folder/airflow.db",
+        "NIGHTGLASS_COLLECTIONS_DIR": str(collections),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(dags))
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+    bag = BundleDagBag(dags / "retrain.py", bundle_path=dags, bundle_name="dags")
+    body: Callable[..., Any] = bag.dags["retrain_panels"].get_task("promote_challenger").python_callable
+    return body
+
+
+def test_another_champion_meanwhile_stays(begin: Begin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home, plan = begin("promote_challenger")
     settings, collection = read_settings(), read_collection(Path(home.file))
     champion = flow.Planned(plan, None).champion.detector.network_path.parent
@@ -136,6 +154,12 @@ def test_another_champion_meanwhile_stays(begin: Begin) -> None:
     for _ in range(2):
         with pytest.raises(ModelError, match=r"expected champion 1, which 2 was compared with, got 3.*retrain"):
             promote(plan)
+    with pytest.raises(BaseException, match="expected champion 1") as found:
+        promote_task(Path(home.file).parent, monkeypatch, tmp_path)(plan.model_dump(), None, outlet_events={})
+    assert type(found.value).__name__ == "AirflowSkipException"
+    told = conclude(plan, promoted=False)
+    assert told.outcome == "rejected"
+    assert f"It was not promoted: ana made version {other} the champion meanwhile" in told.sentence
     assert home.log() == [other, "1"]
     assert home.alias() == other
     # The run again: its choice was made against a champion that is gone.
