@@ -81,7 +81,8 @@ def deal(cells: Sequence[Cell], seed: int, defects_a_night: Sequence[int]) -> De
 
 def run_scenario(name: str, split: int) -> dict[str, Any]:
     """Fit a champion, score the nights, retrain, and compare both models on the unseen cells."""
-    home = bench_home() / "retraining"
+    # A folder each: MLflow keeps the database of a folder open, though the folder be made anew.
+    home = bench_home() / "retraining" / f"{name}-{split}"
     shutil.rmtree(home, ignore_errors=True)
     dealt = deal(read_cells(), split, _SCENARIOS[name])
     labels = {cell.name: cell.label for cell in read_cells()}

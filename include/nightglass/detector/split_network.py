@@ -73,7 +73,7 @@ def _tail_modules(network: EmbeddingNetwork) -> list[nn.Module]:
 def _stage(network: EmbeddingNetwork, images: Tensor, stage: int) -> Tensor:
     pixels = images.permute(0, 3, 1, 2).float()
     maps: list[Tensor] = network.backbone.forward_intermediates(  # type: ignore[operator]
-        (pixels - network.mean) / network.std, indices=[stage], intermediates_only=True
+        (pixels - network.mean) / network.std, indices=[stage], intermediates_only=True, stop_early=True
     )
     return maps[0]
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 #: A fifth is held out, and a fit calibrates on at least ten.
 LEAST_GOOD_IMAGES = 50
 _MOST_GOOD_IMAGES, _MOST_DEFECTS = 1000, 500
-_MOST_BYTES = 192 * 1024 * 1024  # of decoded good images; half as many of defects
+_MOST_BYTES = 192 * 1024 * 1024  # of decoded good images and what the tail takes of them; half as many of defects
 # Chosen by measurement, docs/adr/0011-fine-tuning.md.
 _LEARNING_RATE = 3e-4
 _CLOSENESS = 0.3
@@ -38,7 +38,6 @@ _MAX_EPOCHS = 6
 _PATIENCE = 2
 _LEAST_GAIN = 0.002
 _BATCH_IMAGES = 32
-_LEAST_HELD_OUT_DEFECTS = 5
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,14 @@ def finetune(
 
     options = collection.detector
     trunk, tail = split_network(network)
-    tuned = _gather(images, training, collection, workers)
-    _log.info(
-        "fine-tuning stage %d of %s on %d good images and %d labelled defects, with %d good images held out",
-        network.used[-1], options.backbone.name, len(tuned.good), len(tuned.defects), len(tuned.held_out_good),
-    )  # fmt: skip
     is_on_cuda = takes_cuda(collection.scoring.device)
     with torch_alone(), tempfile.TemporaryDirectory(prefix="nightglass-") as work:
         backend = _open_trunk(trunk, options.backbone.image_size, Path(work), is_on_cuda=is_on_cuda)
+        tuned = _gather(images, training, collection, workers, backend)
+        _log.info(
+            "fine-tuning stage %d of %s on %d good images and %d labelled defects, with %d good images held out",
+            network.used[-1], options.backbone.name, len(tuned.good), len(tuned.defects), len(tuned.held_out_good),
+        )  # fmt: skip
         tuner = TailTuner(
             tail,
             embed_maps(tuned.good, backend),
@@ -127,7 +126,7 @@ def _run_epochs(
     """Tune until the held-out images gain no more; ``tuner`` keeps the weights of the best epoch, which is returned."""
     random = np.random.default_rng(collection.detector.seed)
     held_out = [embed_maps(part, trunk) for part in (images.held_out_good, images.held_out_drawn)]
-    if len(images.held_out_defects) >= _LEAST_HELD_OUT_DEFECTS:
+    if len(images.held_out_defects):
         held_out.append(embed_maps(images.held_out_defects, trunk))
     neighbors = collection.detector.num_neighbors
     before = _measure(tuner, held_out, neighbors, None)
@@ -173,10 +172,13 @@ def _measure(tuner: "TailTuner", held_out: Sequence[Floats], num_neighbors: int,
     )
 
 
-def _gather(images: Folder | Folders, training: TrainingImages, collection: Collection, workers: int) -> TuningImages:
+def _gather(
+    images: Folder | Folders, training: TrainingImages, collection: Collection, workers: int, trunk: Backend
+) -> TuningImages:
     """Decode as many images as the memory is meant to hold; raises ModelError where too few can be."""
     options = collection.detector
-    most = max(LEAST_GOOD_IMAGES, _MOST_BYTES // (3 * options.backbone.image_size**2))
+    empty = np.zeros((1, options.backbone.image_size, options.backbone.image_size, 3), np.uint8)
+    most = max(LEAST_GOOD_IMAGES, _MOST_BYTES // (empty.nbytes + trunk.embed(empty).patches.nbytes))
     random = np.random.default_rng(options.seed)
     good, defects = (
         [rows[i] for i in sorted(random.permutation(len(rows))[:count].tolist())]

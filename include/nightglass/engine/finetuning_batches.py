@@ -13,7 +13,7 @@ from nightglass.detector.backends import Backend, Images
 Floats = NDArray[np.float32]
 _HELD_OUT_SHARE = 0.2
 _HELD_OUT_LABELS_SHARE = 0.25
-_LEAST_LABELS = 8  # fewer are all learned from: two held-out defects measure nothing
+_LEAST_HELD_OUT_DEFECTS = 5  # fewer measure nothing: then all labelled ones are learned from
 _AT_ONCE = 32
 
 
@@ -32,12 +32,12 @@ class TuningImages:
     def divide(cls, good: Images, defects: Images, contents: Sequence[str], seed: int) -> "TuningImages":
         """Hold out a fifth of the good images, the same with drawn defects, and a quarter of the labelled ones.
 
-        ``contents`` has the sha256 of each good image.
+        Where that is fewer than five, no labelled one is held out. ``contents`` has the sha256 of each good image.
         """
         random = np.random.default_rng(seed)
         out = random.permutation(len(good)) < round(_HELD_OUT_SHARE * len(good))
-        count = round(_HELD_OUT_LABELS_SHARE * len(defects)) if len(defects) >= _LEAST_LABELS else 0
-        out_defects = random.permutation(len(defects)) < count
+        count = round(_HELD_OUT_LABELS_SHARE * len(defects))
+        out_defects = random.permutation(len(defects)) < (count if count >= _LEAST_HELD_OUT_DEFECTS else 0)
         drawn = [draw_defect(image, good, random) for image in good[out]]
         learned_from = frozenset(sha256 for sha256, is_out in zip(contents, out, strict=True) if not is_out)
         return cls(good[~out], defects[~out_defects], good[out], np.stack(drawn), defects[out_defects], learned_from)
@@ -89,6 +89,9 @@ def _make_batch(
 
 
 def embed_maps(images: Images, trunk: Backend) -> Floats:
-    """Return the tail's input ``(N, C, h, w)`` for images that stay as they are."""
-    parts = [trunk.embed(images[start : start + _AT_ONCE]).patches for start in range(0, len(images), _AT_ONCE)]
-    return np.concatenate(parts)
+    """Return the tail's input ``(N, C, h, w)`` for images that stay as they are; there is at least one."""
+    first = trunk.embed(images[:1]).patches
+    maps = np.empty((len(images), *first.shape[1:]), np.float32)
+    for start in range(0, len(images), _AT_ONCE):
+        maps[start : start + _AT_ONCE] = trunk.embed(images[start : start + _AT_ONCE]).patches
+    return maps

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nightglass.engine.evaluation import rate_interval
 from nightglass.images.slices import slices_of
 from nightglass.records import Assessment, ShownImage
 from nightglass.retraining.verdicts import VerdictsInEffect
-
-_CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
@@ -22,7 +21,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class JudgedNight:
-    """A night's top anomalies, counted by the verdict that is in effect; the rest of ``shown`` has none."""
+    """A night's top anomalies, counted by the verdict that is in effect; the rest of ``shown`` has none.
+
+    ``in_bulk`` were judged by a word on their slice or on the whole night, for which nobody looked at each of them.
+    """
 
     night: str
     model_version: str
@@ -30,10 +32,16 @@ class JudgedNight:
     defect: int
     normal: int
     unsure: int
+    in_bulk: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many nobody said anything of."""
+        return self.shown - self.judged - self.unsure - self.in_bulk
 
     @property
     def judged(self) -> int:
-        """How many have a verdict that says one or the other."""
+        """How many have a verdict of their own that says one or the other."""
         return self.defect + self.normal
 
     @property
@@ -66,23 +74,21 @@ def judge_nights(shown: Iterable[ShownImage], verdicts: VerdictsInEffect, patter
 
 
 def measure_precision(nights: Sequence[JudgedNight]) -> Interval | None:
-    """Return the share of defects among the judged of all ``nights``, with its exact interval (Clopper and Pearson).
+    """Return the share of defects among the judged of all ``nights``, with its exact 95 % interval.
 
     None where nothing was judged. It says nothing of anomalies that no report showed, and is too high or too low where
     people judge only what is plain.
     """
-    from scipy.stats import binomtest
-
     defects, judged = sum(night.defect for night in nights), sum(night.judged for night in nights)
     if not judged:
         return None
-    interval = binomtest(defects, judged).proportion_ci(_CONFIDENCE, method="exact")
-    return Interval(defects / judged, float(interval.low), float(interval.high))
+    return Interval(defects / judged, *rate_interval(defects, judged))
 
 
 def _judge(shown: Sequence[ShownImage], verdicts: VerdictsInEffect, pattern: str | None) -> JudgedNight:
-    found = (verdicts.find(image.night, image.sha256, slices_of(image.path, pattern)) for image in shown)
-    words = Counter(verdict.verdict for verdict in found if verdict)
+    found = [verdicts.find(image.night, image.sha256, slices_of(image.path, pattern)) for image in shown]
+    said = [verdict for verdict in found if verdict]
+    words = Counter(verdict.verdict for verdict in said if verdict.scope == "image")
     return JudgedNight(
         night=shown[0].night,
         model_version=shown[0].model_version,
@@ -90,4 +96,5 @@ def _judge(shown: Sequence[ShownImage], verdicts: VerdictsInEffect, pattern: str
         defect=words["defect"],
         normal=words["normal"],
         unsure=words["unsure"],
+        in_bulk=sum(verdict.scope != "image" for verdict in said),
     )

@@ -93,7 +93,9 @@ def _judge_improvement(evaluation: Evaluation, options: Gates) -> Gate:
     if looks:
         why += f"; {looks[0].name} needs p \u2264 {level:.2g}"
     if looks[1:]:
-        why += f", the best of the {len(looks) - 1} other figures p \u2264 {level / (len(looks) - 1):.2g}"
+        others = len(looks) - 1
+        which = "the other figure" if others == 1 else f"the best of the {others} other figures"
+        why += f", {which} p \u2264 {level / others:.2g}"
     return Gate(
         name="improvement",
         title="Better than the champion",

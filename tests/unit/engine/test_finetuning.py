@@ -15,6 +15,7 @@ from nightglass.detector.network import EmbeddingNetwork
 from nightglass.detector.torchvision_cpu import allow_torchvision_without_cuda
 from nightglass.engine import finetuning
 from nightglass.engine.finetuning import Finetuned, finetune
+from nightglass.engine.finetuning_batches import TuningImages
 from nightglass.engine.fit import Fitted, fit_detector
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training import TrainingImages
@@ -147,6 +148,14 @@ def test_no_image_is_both_learned_from_and_held_out_and_broken_ones_are_in_neith
     assert done.record.held_out_images == 12 + 12 + 5
     assert len(done.learned_from) == 48
     assert done.learned_from < {row.sha256 for row in panels.training.good}
+
+
+@pytest.mark.parametrize(("labelled", "held_out"), [(0, 0), (8, 0), (17, 0), (20, 5), (40, 10)])
+def test_labelled_defects_are_held_out_where_there_are_enough_to_measure_on(labelled: int, held_out: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    divided = TuningImages.divide(images, images[:labelled], [str(number) for number in range(60)], seed=0)
+    assert (len(divided.defects), len(divided.held_out_defects)) == (labelled - held_out, held_out)
+    assert (len(divided.good), len(divided.held_out_good), len(divided.held_out_drawn)) == (48, 12, 12)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -25,8 +25,8 @@ def say(entry, word, image=None, *, night="2026-07-02", scope="image", slice_nam
     )  # fmt: skip
 
 
-def count(night, shown=20, defect=0, normal=0, unsure=0):
-    return JudgedNight(night, "3", shown, defect, normal, unsure)
+def count(night, shown=20, defect=0, normal=0, unsure=0, in_bulk=0):
+    return JudgedNight(night, "3", shown, defect, normal, unsure, in_bulk)
 
 
 def test_each_night_counts_its_own_images_by_their_last_verdict():
@@ -43,17 +43,20 @@ def test_each_night_counts_its_own_images_by_their_last_verdict():
     ]
 
 
-def test_a_word_on_a_slice_or_a_night_holds_for_its_images_unless_one_has_its_own():
-    shown = show("2026-07-02", "left/a.png", "left/b.png", "right/c.png")
-    verdicts = [
-        say(1, "defect", shown[0]),
-        say(2, "normal", scope="night"),
-        say(3, "unsure", scope="slice", slice_name="camera=left"),
-    ]
-    [judged] = judge_nights(shown, VerdictsInEffect(verdicts), SLICES)
-    assert (judged.defect, judged.normal, judged.unsure) == (1, 1, 1)
-    [judged] = judge_nights(shown, VerdictsInEffect(verdicts), None)
-    assert (judged.defect, judged.normal, judged.unsure) == (1, 2, 0)
+def test_a_word_on_a_slice_or_a_night_is_counted_apart_from_looks_at_images():
+    shown = show("2026-07-02", "left/a.png", "left/b.png", "right/c.png", "right/d.png")
+    own = [say(1, "defect", shown[0])]
+    on_slice = [*own, say(2, "normal", scope="slice", slice_name="camera=left")]
+    on_night = [*own, say(2, "normal", scope="night")]
+    for verdicts, pattern, in_bulk in (
+        (own, SLICES, 0),
+        (on_slice, SLICES, 1),
+        (on_slice, None, 0),
+        (on_night, SLICES, 3),
+    ):
+        [judged] = judge_nights(shown, VerdictsInEffect(verdicts), pattern)
+        assert judged == count("2026-07-02", shown=4, defect=1, in_bulk=in_bulk)
+        assert (judged.open, judged.precision) == (3 - in_bulk, 1.0)
 
 
 def test_precision_is_of_the_judged_only_and_has_an_exact_interval():
@@ -74,4 +77,5 @@ def test_the_section_appears_with_the_first_verdict_and_names_only_nights_that_h
     assert text.startswith("Of the 60 top anomalies of the last 3 nights, analysts judged 4: 3 are defects")
     assert "75.0 %" in text
     unsure = build_verdicts([count("2026-07-02", unsure=1)])
-    assert unsure.sentence == "Analysts are not sure of any of the top anomalies of tonight that they looked at."
+    assert unsure.sentence == "Analysts called none of the top anomalies of tonight a defect or normal by itself."
+    assert build_verdicts([count("2026-07-02", in_bulk=20)]).nights[0].open == 0

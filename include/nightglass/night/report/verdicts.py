@@ -17,7 +17,7 @@ class VerdictSection:
 
 def build_verdicts(nights: Sequence[JudgedNight]) -> VerdictSection | None:
     """Arrange the section; ``None`` while nobody said anything of a top anomaly."""
-    told = [night for night in nights if night.judged or night.unsure]
+    told = [night for night in nights if night.open < night.shown]
     if not told:
         return None
     return VerdictSection(_tell_precision(nights), told)
@@ -28,7 +28,7 @@ def _tell_precision(nights: Sequence[JudgedNight]) -> str:
     over = f"of the last {len(nights)} nights" if len(nights) > 1 else "of tonight"
     precision = measure_precision(nights)
     if precision is None:
-        return f"Analysts are not sure of any of the top anomalies {over} that they looked at."
+        return f"Analysts called none of the top anomalies {over} a defect or normal by itself."
     defects = sum(night.defect for night in nights)
     return (
         f"Of the {count(shown)} top anomalies {over}, analysts judged {count(judged)}: {count(defects)} "
