@@ -131,6 +131,11 @@ class Store:
         rows = self._fetch("recent_top_anomalies", collection=collection, before=before, limit=limit)
         return [ShownImage.model_validate(dict(row)) for row in rows]
 
+    def find_top_anomaly(self, collection: str, night: str, rank: int) -> ShownImage | None:
+        """Return one of a published night's top anomalies; None where the night has no such rank."""
+        rows = self._fetch("top_anomaly", collection=collection, night=night, rank=rank)
+        return ShownImage.model_validate(dict(rows[0])) if rows else None
+
     def usual_count(self, collection: str, before: str, limit: int) -> float | None:
         """Return the median number of images of the last ``limit`` nights that were not on hold."""
         rows = self._fetch("usual_counts", collection=collection, before=before, limit=limit)

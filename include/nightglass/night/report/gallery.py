@@ -72,15 +72,16 @@ def build_gallery(anomalies: Sequence[TopAnomaly], threshold: float, source: Fol
     if not shown:
         return None
     budget = min(_MAX_ENTRY_BUDGET, PICTURE_BUDGET // len(shown))
-    scores = [score for score in (threshold, *(a.image_score for a in shown)) if math.isfinite(score)] or [0.0]
-    low, high = min(0.0, *scores), max(scores)
-    return Gallery(
-        entries=[_build_entry(anomaly, source, budget) for anomaly in shown],
-        total=len(anomalies),
-        threshold=threshold,
-        scale=(low, high if high > low else low + 1),
-        legend=legend_uri(),
-    )
+    return arrange([_build_entry(anomaly, source, budget) for anomaly in shown], len(anomalies), threshold)
+
+
+def arrange(entries: Sequence[Entry], total: int, threshold: float) -> Gallery:
+    """Return the gallery of ``entries``, with a scale that holds their scores and the threshold."""
+    scores = [threshold, *(entry.anomaly.image_score for entry in entries)]
+    finite = [score for score in scores if math.isfinite(score)] or [0.0]
+    low, high = min(0.0, *finite), max(finite)
+    scale = (low, high if high > low else low + 1)
+    return Gallery(entries=entries, total=total, threshold=threshold, scale=scale, legend=legend_uri())
 
 
 def _build_entry(anomaly: TopAnomaly, source: Folder, budget: int) -> Entry:

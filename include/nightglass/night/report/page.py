@@ -51,8 +51,20 @@ class ReportPage:
     provenance: Sequence[tuple[str, str]]
 
 
-def build_page(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Sequence[JudgedNight] = ()) -> ReportPage:
+def build_page(
+    source: Folder,
+    *,
+    trend: Sequence[NightSummary] = (),
+    judged: Sequence[JudgedNight] = (),
+    has_pictures: bool = True,
+) -> ReportPage:
     """Read a score folder and arrange what it says.
+
+    Args:
+        source: The score folder.
+        trend: Earlier nights of the same collection.
+        judged: What analysts said of the last nights' top anomalies, the last night first.
+        has_pictures: Whether the pictures come along; without them ``gallery`` is None.
 
     Raises:
         InputError: It is no score folder, or one of its files is not what it should be.
@@ -68,7 +80,7 @@ def build_page(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Se
         sentence=without_verb(decision) if decision else _count_anomalous(summary),
         tiles=build_tiles(night),
         reasons=build_reasons(decision) if decision else [],
-        gallery=build_gallery(night.top_anomalies, summary.image_threshold, source),
+        gallery=build_gallery(night.top_anomalies, summary.image_threshold, source) if has_pictures else None,
         shadow=build_shadow(night, source),
         histogram=draw_histogram(night.histogram, summary.image_threshold) if night.histogram else None,
         trends=build_trends(assessment, trend) if assessment else None,

@@ -1,0 +1,83 @@
+"""Build the app: every route asks who is there, and every answer says what a browser may do with it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from nightglass.errors import AccessDeniedError, InputError, NightglassError
+from nightglass.pages import assets, night, overview, pictures
+from nightglass.pages.places import StorageOptions
+from nightglass.pages.rendering import render
+from nightglass.pages.rights import Rights
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_ROUTERS: tuple[APIRouter, ...] = (overview.router, night.router, pictures.router, assets.router)
+
+
+def create_app(authenticate: Callable[..., Rights], storage_options: StorageOptions) -> FastAPI:
+    """Return the pages as an app.
+
+    Args:
+        authenticate: A FastAPI dependency that returns the rights of whoever asks, or raises HTTPException 401.
+        storage_options: Credentials of a collection's remote folders.
+    """
+
+    def guard(request: Request, rights: Annotated[Rights, Depends(authenticate)]) -> None:
+        request.state.rights = rights
+
+    app = FastAPI(title="Nightglass", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.storage_options = storage_options
+    for router in _ROUTERS:
+        app.include_router(router, dependencies=[Depends(guard)])
+    app.middleware("http")(_add_headers)
+    app.add_exception_handler(HTTPException, _tell_refusal)
+    app.add_exception_handler(RequestValidationError, _tell_wrong_request)
+    app.add_exception_handler(NightglassError, _tell_error)
+    return app
+
+
+async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call_next(request)
+    response.headers.update(_HEADERS)
+    # Pictures and styles may be kept by the browser of whoever was let in; what they show does not change.
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _tell_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
+    return _tell(request, error.status_code, str(error.detail))
+
+
+def _tell_wrong_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  what it is registered for
+    problem: dict[str, Any] = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return _tell(request, 422, f"{where}: {problem['msg']}")
+
+
+def _tell_error(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, InputError) else 403 if isinstance(error, AccessDeniedError) else 503
+    return _tell(request, status, str(error))
+
+
+def _tell(request: Request, status: int, message: str) -> Response:
+    """Answer a person with a page, a program with JSON, in one line either way."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        return JSONResponse({"error": message}, status)
+    if not hasattr(request.state, "rights"):
+        return PlainTextResponse(message, status)
+    return render(request, "problem.html", status=status, code=status, message=message)

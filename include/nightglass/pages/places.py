@@ -1,0 +1,56 @@
+"""Where the pages find things: collections, results, and the folder of a night."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from nightglass.collections import Collection, find_collection_files, read_collection
+from nightglass.errors import ConfigurationError
+from nightglass.settings import Settings
+from nightglass.storage import Folder, open_folder
+from nightglass.store import Store
+
+#: Returns the credentials of a collection's remote folders.
+StorageOptions = Callable[[Collection], Mapping[str, Any] | None]
+
+
+def read_all(settings: Settings) -> tuple[dict[str, Collection], list[str]]:
+    """Return the collections by their name, and what is wrong in each file that cannot be read."""
+    sound: dict[str, Collection] = {}
+    broken: list[str] = []
+    for file in find_collection_files(settings.collections_dir):
+        try:
+            collection = read_collection(file)
+        except ConfigurationError as error:
+            broken.append(str(error))
+        else:
+            sound.setdefault(collection.name, collection)
+    return sound, broken
+
+
+def find_collection(name: str, settings: Settings) -> Collection:
+    """Return a collection by its name.
+
+    Raises:
+        HTTPException: 404: no sound file has that name.
+    """
+    sound, _ = read_all(settings)
+    if name not in sound:
+        raise HTTPException(404, f"expected a collection with a sound file, got {name[:100]!r}")
+    return sound[name]
+
+
+def open_store(settings: Settings) -> Store:
+    """Connect to the results; a database of an older Nightglass is brought up to date first."""
+    store = Store.connect(settings.database_url, settings.sql_dir)
+    store.migrate()
+    return store
+
+
+def open_night(request: Request, collection: Collection, night: str, settings: Settings) -> Folder:
+    """Open the score folder of a night with the collection's credentials."""
+    url = f"{settings.nights_url}/{collection.name}/{night}"
+    options: StorageOptions = request.app.state.storage_options
+    return open_folder(url, options(collection) if url.startswith("s3://") else None)
