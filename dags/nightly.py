@@ -122,17 +122,18 @@ def publish_night(
     return published
 
 
-# The last task: when it fails, the night is published all the same.
-@task(execution_timeout=timedelta(hours=3))
+# The last task: when it fails, the night is published all the same. Tried again once: the next night waits for it.
+@task(execution_timeout=timedelta(hours=3), retries=1)
 def shadow_night(plan: dict[str, Any]) -> dict[str, object]:
     """Score the night with the challenger that shadows the champion, if one does, and compare the two."""
     from nightglass.night import shadow
     from nightglass.night.plan import NightPlan
 
     options = storage_options(read_collection(Path(plan["collection_file"])))
-    if reason := shadow.reason_to_skip(NightPlan(**plan), storage_options=options):
-        raise AirflowSkipException(reason)
-    return shadow.shadow_night(NightPlan(**plan), storage_options=options)
+    done = shadow.shadow_night(NightPlan(**plan), storage_options=options)
+    if isinstance(done, str):
+        raise AirflowSkipException(done)
+    return done
 
 
 @task(retries=0)

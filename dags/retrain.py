@@ -33,7 +33,7 @@ from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.connections import alert_urls, storage_options
 from nightglass_airflow.failures import default_arguments
 from nightglass_airflow.retrain_runs import ask_person, read_answer, read_request, retrain_form
-from nightglass_airflow.retraining import retrain_requests
+from nightglass_airflow.retraining import look_at_shadow, promote_or_skip, retrain_requests
 
 _STEPS = {
     "shadow": "shadow_challenger",
@@ -93,13 +93,11 @@ def choose_next(judged: dict[str, Any]) -> str:
     return _STEPS[judged["next"]]
 
 
-@task.sensor(mode="reschedule", execution_timeout=timedelta(minutes=30))
+# It looks for weeks, and every look may be killed.
+@task.sensor(mode="reschedule", execution_timeout=timedelta(minutes=30), retries=50)
 def shadow_challenger(plan: dict[str, Any]) -> PokeReturnValue:
     """Wait until the challenger has scored enough nights beside the champion, then judge it by them."""
-    from nightglass.retraining import flow
-
-    options = storage_options(read_collection(Path(plan["collection_file"])))
-    judged = flow.shadow_challenger(flow.RetrainPlan(**plan), storage_options=options)
+    judged = look_at_shadow(plan)
     return PokeReturnValue(is_done=judged is not None, xcom_value=judged)
 
 
@@ -109,20 +107,13 @@ def promote_challenger(
     plan: dict[str, Any], answer: dict[str, Any] | None, outlet_events: OutletEventAccessorsProtocol
 ) -> dict[str, Any]:
     """Make the challenger the champion: an entry in the promotion log, then MLflow's alias."""
-    from nightglass.errors import ChampionChangedError
-    from nightglass.retraining import flow
-
     approval = read_answer(answer)
     if approval and not approval.approved:
         raise AirflowSkipException(f"rejected by {approval.by or 'nobody: no answer in time'}")
     collection = read_collection(Path(plan["collection_file"]))
     # An approval that somebody marked as done without an answer is none.
     by = approval and (approval.by or "somebody without a name")
-    options = storage_options(collection)
-    try:
-        done = flow.promote_challenger(flow.RetrainPlan(**plan), approved_by=by, storage_options=options)
-    except ChampionChangedError as error:  # no fault of the run: the conclusion says so
-        raise AirflowSkipException(str(error)) from error
+    done = promote_or_skip(plan, by, storage_options(collection))
     outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
     return done.model_dump()
 

@@ -1,12 +1,24 @@
-"""The signal that asks for a new model: an event of the asset ``retrain_requests_<collection>``, once for a finding."""
+"""A retraining in Airflow: the event that asks for one, once for a finding, a look at its shadow, and its promotion."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import InletEventsAccessors
 from airflow.sdk.types import OutletEventAccessorsProtocol
+
+from nightglass.collections import read_collection
+from nightglass.errors import ChampionChangedError, ConfigurationError, NightglassError
+from nightglass_airflow.connections import storage_options
+
+if TYPE_CHECKING:
+    from nightglass.promotion import Promotion
+
+log = logging.getLogger(__name__)
 
 #: An event reaches the asset through the alias only when a task says so; an ordinary outlet always has one.
 RETRAIN_DECISION = AssetAlias("retrain_decision")
@@ -27,7 +39,11 @@ def request_retraining(
 
     A challenger that shadows the champion is the answer already; requests would only queue behind its retraining.
     """
-    if published["decision"] != "retrain" or published["challenger"]:
+    if published["decision"] != "retrain":
+        return
+    if challenger := published["challenger"]:
+        told = "%s %s: no new model is asked for, challenger %s shadows the champion already"
+        log.info(told, plan["collection"], plan["night"], challenger)
         return
     asset = retrain_requests(plan["collection"])
     request = {
@@ -62,3 +78,35 @@ def find_request(triggering: Mapping[Any, Sequence[Any]]) -> NightlyRequest | No
     newest = max(asked, key=lambda extra: str(extra["night"]))
     reason = f"{newest['night']}: {'; '.join(newest['reasons'])}"
     return NightlyRequest(newest["night"], reason, newest["model_version"])
+
+
+def look_at_shadow(plan: dict[str, Any]) -> dict[str, object] | None:
+    """Return how a challenger was judged by its shadow; None while that goes on, or this look failed.
+
+    It is looked at for weeks, so that a store that does not answer now, or a collection's file that somebody is
+    editing, only costs the look.
+    """
+    from nightglass.retraining import flow
+
+    try:
+        options = storage_options(read_collection(Path(plan["collection_file"])))
+        return flow.shadow_challenger(flow.RetrainPlan(**plan), storage_options=options)
+    except NightglassError as error:
+        if not (error.can_heal or isinstance(error, ConfigurationError)):
+            raise
+        log.warning("%s: this look failed, the shadow goes on: %s", plan["collection"], error)
+        return None
+
+
+def promote_or_skip(plan: dict[str, Any], approved_by: str | None, options: dict[str, Any] | None) -> "Promotion":
+    """Make the challenger the champion.
+
+    Raises:
+        AirflowSkipException: There is another champion by now; no fault of the run, and its conclusion says so.
+    """
+    from nightglass.retraining import flow
+
+    try:
+        return flow.promote_challenger(flow.RetrainPlan(**plan), approved_by=approved_by, storage_options=options)
+    except ChampionChangedError as error:
+        raise AirflowSkipException(str(error)) from error

@@ -12,7 +12,7 @@ CREATE TABLE shadows (
     after_night TEXT NOT NULL, -- only later nights count: images of earlier ones may have fitted the challenger
     began_at TEXT NOT NULL, -- ISO 8601, UTC, as ended_at
     ended_at TEXT, -- NULL while it goes on; then its nights do not change any more
-    ending TEXT CHECK (ending IN ('seen', 'expired', 'promoted', 'champion_changed', 'superseded')),
+    ending TEXT CHECK (ending IN ('seen', 'expired', 'promoted', 'champion_changed', 'superseded', 'given_up')),
     sentence TEXT,
     PRIMARY KEY (collection, run),
     CHECK ((ended_at IS NULL) = (ending IS NULL)),

@@ -129,10 +129,17 @@ def test_only_main_is_a_plugin(tmp_path):
     assert [name for name in found if name.endswith(".py")] == ["main.py"]
 
 
-def test_the_plugins_folder_holds_no_other_code():
-    files = {path.name for path in (REPOSITORY / "plugins").iterdir() if path.name != "__pycache__"}
+def test_airflow_runs_one_plugin_and_what_it_imports_with_the_first_page():
+    folder = REPOSITORY / "plugins"
+    files = {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+    rules = [line for line in (folder / ".airflowignore").read_text().splitlines() if not line.startswith("#")]
 
-    assert files <= {".airflowignore", "main.py"}
+    assert files == {".airflowignore", "main.py", "nightglass_rights.py"}
+    assert rules == ["*.py", "!main.py"]
+    # Every process of Airflow loads its plugins.
+    top = ast.parse((folder / "main.py").read_text()).body
+    imported = {node.module for node in top if isinstance(node, ast.ImportFrom)}
+    assert imported <= {"collections.abc", "threading", "typing", "airflow.plugins_manager"}
 
 
 def test_no_file_is_longer_than_one_concept():

@@ -1,12 +1,15 @@
 """What a shadow adds to the nightly and the retraining DAG of a collection whose file asks for one."""
 
+import logging
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from nightglass.errors import AccessDeniedError
 from nightglass.night.plan import NightPlan
 from nightglass.records import ModelRef
+from nightglass.retraining.plan import Request, RetrainPlan
 
 SHADOWING = "images: /data/{night}\nretraining: {shadow: {nights: 2, max_days: 10}}"
 NIGHT = ["list_images", "validate_images", "score_shard", "assess_night", "publish_night"]
@@ -43,6 +46,51 @@ def test_waiting_for_the_shadow_holds_no_worker_and_ends_after_its_days(shadowin
     assert sensor.pool == "default_pool"
 
 
+def retrain_plan(folder) -> dict:
+    return RetrainPlan(
+        collection="cells", collection_file=str(folder / "cells.yaml"),
+        request=Request(run="manual__1", requested_by="olu", reason="new lamp"), folder_url="x",
+        champion=ModelRef(name="nightglass-cells", version="1"), champion_fingerprint="f", data_version="d",
+        started_at="2026-03-06T06:00:00.000000Z", challenger=ModelRef(name="nightglass-cells", version="2"),
+        challenger_fingerprint="g",
+    ).model_dump()  # fmt: skip
+
+
+def test_a_look_that_fails_ends_no_shadow(parse, write_collections, monkeypatch, tmp_path, caplog):
+    """A month of looks: a database that is down, a file that is half saved, and then one that goes well."""
+    folder = write_collections(cells=SHADOWING)
+    sensor = parse(folder).dags["retrain_cells"].get_task("shadow_challenger")
+    assert sensor.retries >= 50
+    monkeypatch.setenv("NIGHTGLASS_HOME", str(tmp_path))
+    caplog.set_level(logging.WARNING)
+
+    def look():
+        caplog.clear()
+        return sensor.python_callable(retrain_plan(folder)).is_done, [record.getMessage() for record in caplog.records]
+
+    monkeypatch.setenv("NIGHTGLASS_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/nowhere")
+    is_done, (line,) = look()
+    assert not is_done
+    assert line.startswith("cells: this look failed, the shadow goes on: postgresql")
+    assert "secret" not in line
+    monkeypatch.setenv("NIGHTGLASS_DATABASE_URL", f"sqlite:///{tmp_path}/nightglass.db")
+    (folder / "cells.yaml").write_text("images: /data/{night}\nretraining: {shadow: {nights: many}}")
+    is_done, (line,) = look()
+    assert not is_done
+    assert "cells.yaml: retraining.shadow.nights" in line
+    write_collections(cells=SHADOWING)
+    assert look() == (False, [])
+
+
+def test_a_look_that_a_person_must_help_fails(parse, write_collections, monkeypatch, tmp_path):
+    folder = write_collections(cells=SHADOWING)
+    sensor = parse(folder).dags["retrain_cells"].get_task("shadow_challenger")
+    monkeypatch.setenv("NIGHTGLASS_HOME", str(tmp_path))
+    monkeypatch.setenv("NIGHTGLASS_DATABASE_URL", f"sqlite:///{folder}")
+    with pytest.raises(AccessDeniedError):
+        sensor.python_callable(retrain_plan(folder))
+
+
 @pytest.mark.parametrize(
     ("judged", "task"),
     [("shadow", "shadow_challenger"), ("promote", "promote_challenger"), ("conclude", "conclude")],
@@ -62,6 +110,8 @@ def test_a_challenger_may_shadow_a_night_that_is_published(parse, write_collecti
     assert timedelta() < task.execution_timeout <= timedelta(hours=3)
     assert task.doc_md
     assert task.retry_policy
+    # The next night's run waits for it.
+    assert (dag.max_active_runs, task.retries) == (1, 1)
 
 
 def test_a_night_that_nobody_shadows_skips_it(parse, write_collections, monkeypatch, tmp_path):
@@ -80,7 +130,7 @@ def test_a_night_that_nobody_shadows_skips_it(parse, write_collections, monkeypa
 
 
 @pytest.mark.parametrize(("challenger", "asked"), [(None, 1), ("2", 0)])
-def test_a_night_asks_for_no_other_model_while_one_shadows(parse, write_collections, challenger, asked):
+def test_a_night_asks_for_no_other_model_while_one_shadows(parse, write_collections, caplog, challenger, asked):
     parse(write_collections(cells=SHADOWING))
     from nightglass_airflow.retraining import RETRAIN_DECISION, request_retraining, retrain_requests
 
@@ -88,5 +138,8 @@ def test_a_night_asks_for_no_other_model_while_one_shadows(parse, write_collecti
     plan = {"collection": "cells", "night": "2026-03-06", "model": {"name": "nightglass-cells", "version": "1"}}
     published = {"decision": "retrain", "reasons": ["rate doubled"], "challenger": challenger}
     events = {RETRAIN_DECISION: SimpleNamespace(add=lambda asset, extra: added.append((asset.name, extra["night"])))}
+    caplog.set_level(logging.INFO)
     request_retraining(plan, published, {retrain_requests("cells"): []}, events)
     assert added == [("retrain_requests_cells", "2026-03-06")] * asked
+    withheld = "cells 2026-03-06: no new model is asked for, challenger 2 shadows the champion already"
+    assert (withheld in caplog.messages) == bool(challenger)

@@ -45,7 +45,7 @@ def publish_night(story: Story, home: Home, night: str) -> NightPlan:
 
 def shadow(plan: NightPlan) -> dict[str, Any] | str:
     """Do what the task does: what came of it, or why it was skipped."""
-    return night_shadow.reason_to_skip(plan) or night_shadow.shadow_night(plan)
+    return night_shadow.shadow_night(plan)
 
 
 def files_of(home: Home, night: str) -> dict[str, bytes]:

@@ -98,6 +98,15 @@ def test_a_run_that_was_begun_anew_with_other_models_shadows_anew(store: Store) 
     assert store.shadows.list_nights("cells", "manual__1") == []
 
 
+def test_a_run_that_was_concluded_without_its_shadow_shadows_anew(store: Store) -> None:
+    store.shadows.begin(asked(), NOW)
+    store.shadows.publish_night(seen(), NOW)
+    assert store.shadows.end(asked(), "given_up", "so", NOW).ending == "given_up"
+    again = store.shadows.begin(asked(), LATER)
+    assert (again.began_at, again.ending) == ("2026-03-18T06:00:00.000000Z", None)
+    assert store.shadows.list_nights("cells", "manual__1") == []
+
+
 def test_a_night_comes_back_as_it_was_and_only_once(store: Store, database_url: str) -> None:
     store.shadows.begin(asked(), NOW)
     assert store.shadows.publish_night(seen("2026-03-17"), NOW)

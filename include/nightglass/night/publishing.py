@@ -12,7 +12,7 @@ from nightglass.models import open_registry
 from nightglass.night.judged import judge_nights, shown_tonight
 from nightglass.night.plan import PlannedNight
 from nightglass.night.report import render_report
-from nightglass.night.shadow_records import Shadow
+from nightglass.night.shadow_choice import find_shadow, why_over
 from nightglass.records import Assessment, Verb
 from nightglass.retraining.verdicts import VerdictsInEffect
 from nightglass.settings import Settings
@@ -34,7 +34,7 @@ def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[st
         store.migrate()
         report_url = write_report(night, assessment, store)
         changed = store.publish_night(assessment, report_url, datetime.now(UTC))
-        shadow = store.shadows.find_active(assessment.collection)
+        challenger = _find_answer(night, store)
     _alert_once(night, assessment, alert_urls, report_url)
     _log_to_mlflow(settings, assessment, out)
     remove_shards(out)
@@ -44,13 +44,19 @@ def publish(night: PlannedNight, assessment: Assessment, alert_urls: Sequence[st
         "reasons": [reason.text for reason in assessment.decision.reasons if reason.verb is assessment.decision.verb],
         "changed": changed,
         "report": report_url,
-        "challenger": shadow.challenger_version if shadow and _shadows(shadow, assessment) else None,
+        "challenger": challenger,
     }
 
 
-def _shadows(shadow: Shadow, assessment: Assessment) -> bool:
-    """Tell whether the challenger is the answer to what the night's champion may ask for."""
-    return (shadow.model_name, shadow.champion_version) == (assessment.model_name, assessment.model_version)
+def _find_answer(night: PlannedNight, store: Store) -> str | None:
+    """Return the challenger that is the answer already to what the night may ask for; None where none is.
+
+    A shadow that cannot come to an end any more is none: its retraining was given up, or the file wants none by now.
+    """
+    if not night.place.collection.retraining.shadow.nights:
+        return None
+    shadow, seen = find_shadow(night, store)
+    return shadow.challenger_version if shadow and not why_over(shadow, seen, night.plan, datetime.now(UTC)) else None
 
 
 def write_report(night: PlannedNight, assessment: Assessment, store: Store) -> str:

@@ -18,7 +18,8 @@ from nightglass.images.manifest_file import ROW_COLUMNS, read_manifest
 from nightglass.models import FoundModel, find_version
 from nightglass.night.plan import NightPlan, PlannedNight
 from nightglass.night.publishing import write_report
-from nightglass.night.shadow_assessment import assess_as_challenger
+from nightglass.night.shadow_assessment import assess_as_challenger, read_kept
+from nightglass.night.shadow_choice import find_shadow, why_skipped
 from nightglass.night.shadow_comparison import compare_scores, pair_scores, read_scores
 from nightglass.night.shadow_pictures import picture
 from nightglass.night.shadow_records import SeenNight, Shadow, ShadowNight
@@ -29,38 +30,27 @@ from nightglass.store import Store, result_sha256
 Options = Mapping[str, Any] | None
 
 
-def reason_to_skip(plan: NightPlan, *, storage_options: Options = None) -> str | None:
-    """Return why no challenger shadows this night; None where one does."""
-    night = PlannedNight(plan, storage_options)
-    with _open_store(night) as store:
-        shadow = store.shadows.find_active(plan.collection)
-        seen = store.shadows.list_nights(plan.collection, shadow.run) if shadow else []
-    if shadow is None:
-        return "no challenger shadows the champion"
-    if (shadow.model_name, shadow.champion_version) != (plan.model.name, plan.model.version):
-        models = f"challenger {shadow.challenger_version} shadows champion {shadow.champion_version}"
-        return f"{models}, the night was scored by {plan.model.version}"
-    if plan.night <= shadow.after_night:
-        return f"the shadow looks at nights after {shadow.after_night}, whose images the challenger cannot know"
-    if sum(other.counts for other in seen if other.night != plan.night) >= shadow.nights_wanted:
-        return "the shadow has seen enough nights"
-    return None
-
-
-def shadow_night(plan: NightPlan, *, storage_options: Options = None) -> dict[str, object]:
+def shadow_night(plan: NightPlan, *, storage_options: Options = None) -> dict[str, object] | str:
     """Score the night with the challenger, compare, and write it down: file, row, report.
 
+    Returns:
+        What came of it, or a sentence that says why no challenger shadows this night.
+
     Raises:
-        InputError: No challenger shadows the night, or it was listed or assessed anew meanwhile.
+        InputError: The night was listed or assessed anew meanwhile.
         ModelError: The challenger is gone from the registry.
     """
     night = PlannedNight(plan, storage_options)
-    out = night.place.out
     with _open_store(night) as store:
-        shadow = store.shadows.find_active(plan.collection)
-        seen = store.shadows.list_nights(plan.collection, shadow.run) if shadow else []
-    if shadow is None:
-        raise InputError(f"{plan.collection} {plan.night}: expected a challenger that shadows the champion, got none")
+        shadow, seen = find_shadow(night, store)
+    skipped = why_skipped(shadow, seen, plan, datetime.now(UTC))
+    if shadow is None or skipped:
+        return str(skipped)
+    return _shadow(night, shadow, seen)
+
+
+def _shadow(night: PlannedNight, shadow: Shadow, seen: list[SeenNight]) -> dict[str, object]:
+    plan, out = night.plan, night.place.out
     assessment = _read_assessment(night)
     ref = ModelRef(name=shadow.model_name, version=shadow.challenger_version)
     challenger = find_version(ref, shadow.challenger_fingerprint, night.place.settings)
@@ -74,7 +64,7 @@ def shadow_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
     with _open_store(night) as store:
         row = _as_row(found, write_report(night, assessment, store))
         changed = store.shadows.publish_night(row, datetime.now(UTC))
-    for folder in (job.out, out):
+    for folder in (job.out, out):  # a killed shadow left unfinished files in both
         remove_shards(folder)
     return {
         "decision": str(found.decision.verb),
@@ -108,11 +98,9 @@ def _job(night: PlannedNight, model: FoundModel) -> ScoreJob:
 
 def _read_kept(out: Folder, job: ScoreJob, assessment: Assessment, shadow: Shadow) -> ShadowNight | None:
     """Return what an earlier run found, where it is about the same scores of both models."""
-    if not out.exists(SHADOW_NAME):
-        return None
-    kept = ShadowNight.model_validate_json(out.read_bytes(SHADOW_NAME))
+    kept = read_kept(out)
     wanted = (shadow.run, _score_key(job, out), result_sha256(assessment))
-    return kept if (kept.run, kept.score_key, kept.champion_result) == wanted else None
+    return kept if kept and (kept.run, kept.score_key, kept.champion_result) == wanted else None
 
 
 def _score(job: ScoreJob, plan: NightPlan, out: Folder) -> None:

@@ -1,15 +1,20 @@
 """A night as it would have been judged with the challenger in the champion's place."""
 
 import json
+import logging
 from collections.abc import Sequence
 
-from nightglass.engine.results import ASSESSMENT_NAME, SHADOW_NAME, TOP_NAME
+from nightglass.engine.results import ASSESSMENT_NAME, TOP_NAME
+from nightglass.errors import InputError
 from nightglass.models import FoundModel
 from nightglass.night.assessment import NightFacts, assess_scores
 from nightglass.night.plan import PlannedNight
+from nightglass.night.report.source import read_shadow
 from nightglass.night.shadow_records import SeenNight, ShadowNight
 from nightglass.records import Assessment, Baseline, TopAnomaly
 from nightglass.storage import Folder
+
+_log = logging.getLogger(__name__)
 
 
 def assess_as_challenger(
@@ -38,7 +43,12 @@ def assess_as_challenger(
         model_version=challenger.ref.version,
         images=night.plan.images,
         ignored=night.plan.ignored,
-        baseline=_borrow_baseline(by_champion.baseline, _last_psi(night, before)),
+        baseline=borrow_baseline(
+            by_champion.baseline,
+            _last_psi(night, before),
+            expected=night.place.collection.decision.expected_anomaly_rate,
+            false_alarm_rate=challenger.detector.calibration.false_alarm_rate,
+        ),
         validation=by_champion.validation,
         nights_since_promotion=None,  # it cools down from nothing
     )
@@ -48,13 +58,28 @@ def assess_as_challenger(
     return assessment
 
 
-def _borrow_baseline(champion: Baseline, last_psi: dict[str, float]) -> Baseline:
+def borrow_baseline(
+    champion: Baseline, last_psi: dict[str, float], *, expected: float | None, false_alarm_rate: float
+) -> Baseline:
     """Return what is usual for a challenger that has had no night of its own.
 
-    The usual rate is the champion's: a better model does not find twice as much on the collection's quiet nights. How
-    far its nights usually drift from its own reference nobody knows, so that the limits of the collection's file alone
-    judge. Figures over several nights would mix both models, and are left out.
+    The usual rate is the champion's: a better model does not find twice as much on the collection's quiet nights.
+    While the champion is learning its own, a rate judges nothing, and the challenger could flag any share of a night:
+    the rate that people expect is then the usual one, or that of the challenger's own false alarms. How far its nights
+    usually drift from its own reference nobody knows, so that the limits of the collection's file alone judge. Figures
+    over several nights would mix both models, and are left out.
+
+    Args:
+        champion: What was usual when the champion judged the night.
+        last_psi: The drift of the shadow's night before.
+        expected: The rate that the collection's file states.
+        false_alarm_rate: The challenger's, as it was calibrated.
     """
+    if champion.source == "learning":
+        rate = false_alarm_rate if expected is None else expected
+        return Baseline(
+            source="expected", nights=0, scored=0, anomalous=0, anomaly_rate=rate, last_statistic_psi=last_psi
+        )
     return Baseline(
         source=champion.source,
         nights=champion.nights,
@@ -70,8 +95,14 @@ def _last_psi(night: PlannedNight, before: Sequence[SeenNight]) -> dict[str, flo
     if not before:
         return {}
     last = before[-1]
-    folder = night.place.all_nights.child(last.night)
-    if not folder.exists(SHADOW_NAME):  # listed anew since
-        return {}
-    kept = ShadowNight.model_validate_json(folder.read_bytes(SHADOW_NAME))
-    return kept.statistic_psi if (kept.run, kept.data_version) == (last.run, last.data_version) else {}
+    kept = read_kept(night.place.all_nights.child(last.night))  # None: listed anew since
+    return kept.statistic_psi if kept and (kept.run, kept.data_version) == (last.run, last.data_version) else {}
+
+
+def read_kept(night: Folder) -> ShadowNight | None:
+    """Return what a shadow wrote into a night's folder; None where it wrote nothing, or nothing that can be read."""
+    try:
+        return read_shadow(night)
+    except InputError as error:  # another version of Nightglass wrote it
+        _log.warning("It counts as missing: %s", error)
+        return None

@@ -1,12 +1,14 @@
 """What is known of a challenger that scores nights beside the champion: a shadow, and what it saw of each night."""
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Literal
 
 from nightglass.records import Decision, ModelRef, Record, Verb
 
 #: Why a shadow ended: enough was seen, too few nights came, somebody promoted the challenger, or another model, or
-#: another retraining's challenger shadows now.
-Ending = Literal["seen", "expired", "promoted", "champion_changed", "superseded"]
+#: another retraining's challenger shadows now, or its own retraining was concluded without it.
+Ending = Literal["seen", "expired", "promoted", "champion_changed", "superseded", "given_up"]
 
 
 class Rate(Record):
@@ -72,32 +74,6 @@ class ShadowNight(Record):
     nights_wanted: int
 
 
-class NewShadow(Record):
-    """A shadow that a retraining asks for."""
-
-    collection: str
-    run: str
-    model_name: str
-    champion_version: str
-    challenger_version: str
-    challenger_fingerprint: str
-    nights_wanted: int
-    max_days: float
-
-
-class Shadow(NewShadow):
-    """A shadow as the database keeps it; ``ending`` is None while it goes on.
-
-    Only nights after ``after_night`` count: images of earlier ones may have fitted the challenger.
-    """
-
-    after_night: str
-    began_at: str
-    ended_at: str | None
-    ending: Ending | None
-    sentence: str | None
-
-
 class SeenNight(Record):
     """One night of a shadow as the database keeps it."""
 
@@ -130,3 +106,41 @@ class SeenNight(Record):
     def challenger_rate(self) -> float:
         """Share of the images that the challenger finds anomalous; 0 where nothing was scored."""
         return (self.both_anomalous + self.only_challenger) / self.scored if self.scored else 0.0
+
+
+class NewShadow(Record):
+    """A shadow that a retraining asks for."""
+
+    collection: str
+    run: str
+    model_name: str
+    champion_version: str
+    challenger_version: str
+    challenger_fingerprint: str
+    nights_wanted: int
+    max_days: float
+
+
+class Shadow(NewShadow):
+    """A shadow as the database keeps it; ``ending`` is None while it goes on.
+
+    Only nights after ``after_night`` count: images of earlier ones may have fitted the challenger.
+    """
+
+    after_night: str
+    began_at: str
+    ended_at: str | None
+    ending: Ending | None
+    sentence: str | None
+
+    def is_decided(self, nights: Iterable[SeenNight]) -> bool:
+        """Tell whether these nights suffice to judge the challenger.
+
+        There are enough of them, or one would ask for retraining with the challenger as well: no further night helps.
+        """
+        seen = [night for night in nights if night.counts]
+        return len(seen) >= self.nights_wanted or any(night.decision is Verb.RETRAIN for night in seen)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether its days are over; ``now`` has a zone."""
+        return now - datetime.fromisoformat(self.began_at) >= timedelta(days=self.max_days)

@@ -1,6 +1,7 @@
 """The model card: what a detector is, what it was measured at, and who let it in; as Markdown and as a page."""
 
 from nightglass.collections import DetectorOptions
+from nightglass.detector.finetuning_record import Finetuning
 from nightglass.records import Record
 from nightglass.retraining.card_markdown import CardText, write_markdown
 from nightglass.retraining.page_parts import build_costs, build_detection, build_slices, build_tiles, shorten
@@ -40,6 +41,7 @@ class CardFacts(Record):
 
     description: str  # of the collection
     options: DetectorOptions
+    finetuning: Finetuning | None
     outcome: Outcome
     run: str
     requested_by: str
@@ -56,7 +58,7 @@ def render_card(
     """Return the card as Markdown and as one self-contained HTML page; the same facts give the same text."""
     text = CardText(
         identity=_identity(evaluation, training, facts),
-        parameters=_parameters(facts.options),
+        parameters=_parameters(facts.options, facts.finetuning),
         uses=_uses(evaluation, facts),
         limits=_limits(evaluation, training),
         reproduce=f"nightglass reproduce {evaluation.challenger.uri}",
@@ -101,12 +103,22 @@ def _identity(evaluation: Evaluation, training: TrainingFacts, facts: CardFacts)
     return [(label, value) for label, value in rows if value]
 
 
-def _parameters(options: DetectorOptions) -> list[tuple[str, str]]:
+def _parameters(options: DetectorOptions, finetuning: Finetuning | None) -> list[tuple[str, str]]:
     flat = {
         **{f"backbone {name}": value for name, value in options.backbone.model_dump().items()},
         **options.model_dump(exclude={"backbone"}),
     }
-    return [(name, _say(value)) for name, value in flat.items()]
+    rows = [(name, _say(value)) for name, value in flat.items()]
+    return [*rows, ("fine-tuning", _tell_finetuning(finetuning))] if finetuning else rows
+
+
+def _tell_finetuning(done: Finetuning) -> str:
+    images = f"stage {done.stage}, {done.good_images:,} good images and {done.labelled_defects:,} labelled defects"
+    before, after = (done.epochs[number].held_out_auroc for number in (0, done.best_epoch))
+    if not done.best_epoch:
+        return f"{images}; nothing gained on the AUROC {before:.4f} of held-out images, the weights are as they were"
+    gained = f"AUROC on held-out images {before:.4f} before, {after:.4f} after"
+    return f"{images}; {gained} {done.best_epoch} of {len(done.epochs) - 1} epochs"
 
 
 def _say(value: object) -> str:

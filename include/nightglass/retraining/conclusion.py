@@ -6,19 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightglass.alerts import send_alert
+from nightglass.detector.files import read_description
 from nightglass.models import open_registry
 from nightglass.records import ModelRef, Record
 from nightglass.retraining.card import CardFacts, render_card
-from nightglass.retraining.plan import (
-    CARD_NAMES,
-    EVALUATION_NAME,
-    FACTS_NAME,
-    GATES_NAME,
-    REPORT_NAME,
-    Planned,
-)
-from nightglass.retraining.records import Evaluation, GateReport, Outcome, Retraining, TrainingFacts
-from nightglass.retraining.shadow import read_shadow_end
+from nightglass.retraining.judgement import read_gates, read_proof
+from nightglass.retraining.plan import CARD_NAMES, FACTS_NAME, GATES_NAME, REPORT_NAME, Planned
+from nightglass.retraining.records import GateReport, Outcome, Retraining
+from nightglass.retraining.shadow import give_up_shadow, read_shadow_end
 from nightglass.retraining.shadow_gate import ShadowEnd
 from nightglass.store import PromotionEvent, Store, format_time
 
@@ -56,10 +51,7 @@ def conclude_retraining(
     """Write card and rows, attach them to the version, and tell people, each once."""
     plan, place = planned.plan, planned.place
     folder = place.folder
-    evaluation = Evaluation.model_validate_json(folder.read_bytes(EVALUATION_NAME))
-    facts = TrainingFacts.model_validate_json(folder.read_bytes(FACTS_NAME))
-    gates = GateReport.model_validate_json(folder.read_bytes(GATES_NAME))
-    shadow = read_shadow_end(planned)
+    (evaluation, facts), gates, shadow = read_proof(planned), read_gates(planned), read_shadow_end(planned)
     is_champion = promoted or (shadow is not None and shadow.ending == "promoted")
     outcome = _name_outcome(gates, is_champion, dry_run=plan.request.dry_run)
     sentence = _tell(outcome, gates, approval, shadow, _find_successor(planned))
@@ -87,6 +79,7 @@ def conclude_retraining(
                 gates=gates.gates,
             )
         )
+    give_up_shadow(planned)
     if plan.challenger is not None:
         _annotate(planned, plan.challenger, {"outcome": outcome}, cards[0])
     report_url, card_url = f"{plan.folder_url}/{REPORT_NAME}", f"{plan.folder_url}/{CARD_NAMES[1]}"
@@ -98,12 +91,13 @@ def _gather_card_facts(
     planned: Planned, outcome: Outcome, approval: Approval | None, shadow: ShadowEnd | None
 ) -> CardFacts:
     plan = planned.plan
-    ref = planned.challenger.ref
+    ref, detector = planned.challenger.ref, planned.challenger.detector
     # As it was when the challenger was fitted; Nightglass may have been renewed since.
     tags = open_registry(planned.place.settings).find_version(ref.name, ref.version).tags
     return CardFacts(
         description=planned.place.collection.description,
-        options=planned.challenger.detector.options,
+        options=detector.options,
+        finetuning=read_description(detector.network_path.parent).finetuning,
         outcome=outcome,
         run=plan.request.run,
         requested_by=plan.request.requested_by,

@@ -29,7 +29,7 @@ from nightglass.retraining.plan import (
     FACTS_NAME,
     FROZEN_NAME,
     PLAN_NAME,
-    SHADOW_NAME,
+    SHADOW_END_NAME,
     TRAINING_NAME,
     Planned,
     Request,
@@ -166,7 +166,7 @@ def judge_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> d
     planned = Planned(plan, storage_options)
     options = planned.place.collection.retraining
     gates = judge(*read_proof(planned), options.gates)
-    planned.place.folder.remove(SHADOW_NAME)
+    planned.place.folder.remove(SHADOW_END_NAME)
     told = publish_gates(planned, gates, [])
     return told | {"next": "shadow"} if options.shadow.nights and told["next"] != "conclude" else told
 
@@ -182,7 +182,7 @@ def shadow_challenger(plan: RetrainPlan, *, storage_options: Options = None) -> 
     end = watch_shadow(planned)
     if end is None:
         return None
-    planned.place.folder.write_bytes(SHADOW_NAME, end.model_dump_json(indent=1).encode())
+    planned.place.folder.write_bytes(SHADOW_END_NAME, end.model_dump_json(indent=1).encode())
     gates = [gate for gate in read_gates(planned).gates if gate.name != SHADOW_GATE]
     if end.is_judged:
         gates.append(judge_shadow(end))

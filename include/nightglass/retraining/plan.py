@@ -16,7 +16,7 @@ from nightglass.storage import Folder, open_folder
 PLAN_NAME = "plan.json"
 TRAINING_NAME, FROZEN_NAME, FACTS_NAME = "training.parquet", "evaluation.parquet", "training.json"
 EVALUATION_NAME, GATES_NAME, REPORT_NAME = "evaluation.json", "gates.json", "report.html"
-SHADOW_NAME = "shadow.json"
+SHADOW_END_NAME = "shadow_end.json"
 CARD_NAMES = ("card.md", "card.html")
 _NO_NAME = re.compile(r"[^A-Za-z0-9._+-]+")
 

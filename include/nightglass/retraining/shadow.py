@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from nightglass.night.shadow_records import NewShadow
-from nightglass.retraining.plan import SHADOW_NAME, Planned
+from nightglass.retraining.plan import SHADOW_END_NAME, Planned
 from nightglass.retraining.records import GateReport
 from nightglass.retraining.shadow_gate import SHADOW_GATE, ShadowEnd, find_ending, tell_seen
 from nightglass.store import Store
@@ -56,12 +56,26 @@ def watch_shadow(planned: Planned) -> ShadowEnd | None:
     return ShadowEnd(ending=shadow.ending, sentence=shadow.sentence, nights_wanted=shadow.nights_wanted, nights=nights)
 
 
+def give_up_shadow(planned: Planned) -> None:
+    """End the retraining's own shadow where it goes on: the retraining is concluded, nobody looks at it any more."""
+    plan, place = planned.plan, planned.place
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        store.migrate()
+        shadow = store.shadows.find_active(plan.collection)
+        if shadow is None or shadow.run != plan.request.run:
+            return
+        seen = tell_seen(shadow, store.shadows.list_nights(plan.collection, shadow.run))
+        sentence = f"its retraining was concluded when the shadow had seen {seen}"
+        store.shadows.end(shadow, "given_up", sentence, datetime.now(UTC))
+    _log.info("%s: the shadow was ended: %s", plan.collection, sentence)
+
+
 def read_shadow_end(planned: Planned) -> ShadowEnd | None:
     """Return how the retraining's shadow ended; None where it had none or goes on."""
     folder = planned.place.folder
-    if not folder.exists(SHADOW_NAME):
+    if not folder.exists(SHADOW_END_NAME):
         return None
-    return ShadowEnd.model_validate_json(folder.read_bytes(SHADOW_NAME))
+    return ShadowEnd.model_validate_json(folder.read_bytes(SHADOW_END_NAME))
 
 
 def has_shadow_gate(gates: GateReport) -> bool:

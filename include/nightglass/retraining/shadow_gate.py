@@ -1,7 +1,7 @@
 """When a shadow ends, and what it says for the challenger: pure functions of the nights that it saw."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import fmean
 
 from nightglass.night.report.figures import count
@@ -46,10 +46,9 @@ def find_ending(
     if champion_version != shadow.champion_version:
         changed = f"champion {shadow.champion_version}, which it shadowed, was replaced by {champion_version}"
         return "champion_changed", f"{changed} when the shadow had seen {tell_seen(shadow, nights)}"
-    seen = [night for night in nights if night.counts]
-    if len(seen) >= shadow.nights_wanted or _asking(seen):
+    if shadow.is_decided(nights):
         return "seen", f"the shadow saw {tell_seen(shadow, nights)}"
-    if now - datetime.fromisoformat(shadow.began_at) >= timedelta(days=shadow.max_days):
+    if shadow.has_expired(now):
         return "expired", f"the shadow saw {tell_seen(shadow, nights)} in {shadow.max_days:g} days"
     return None
 

@@ -24,13 +24,13 @@ class Shadows:
     def begin(self, shadow: NewShadow, now: datetime) -> Shadow:
         """Record that a challenger shadows, once.
 
-        A run that was begun anew, with other models, shadows anew. Another retraining's shadow that goes on is ended:
-        that run was given up, or it would not have come to this one.
+        A run that was begun anew, with other models, or that was concluded without its shadow, shadows anew. Another
+        retraining's shadow that goes on is ended: that run was given up, or it would not have come to this one.
         """
         key = {"collection": shadow.collection, "run": shadow.run}
         with self._database.writing() as connection:
             known = self._find(connection, "find_shadow", key)
-            if known is not None and _is_same(known, shadow):
+            if known is not None and known.ending != "given_up" and _is_same(known, shadow):
                 return known
             connection.execute(self._queries["delete_shadow"], key)
             active = self._find(connection, "active_shadow", key)

@@ -190,6 +190,62 @@ def test_somebody_who_cannot_wait_promotes_it(begin: Begin) -> None:
     assert home.log() == ["2", "1"]
 
 
+def test_a_retraining_that_is_concluded_ends_its_shadow(story: Story, begin: Begin) -> None:
+    home, plan = begin_shadow(begin)
+    night_plan = publish_night(story, home, FIRST)
+    shadow(night_plan)
+    assert night_flow.publish_night(night_plan)["challenger"] == "2"
+    # A gate is stricter by now, and somebody clears the judgement.
+    file = Path(home.file)
+    file.write_text(file.read_text().replace("size_ratio: 10", "size_ratio: 10, confidence: 0.9999999999"))
+    assert flow.judge_challenger(plan)["next"] == "conclude"
+    ended = conclude(plan, promoted=False)
+    assert ended.outcome == "refused"
+    said = "its retraining was concluded when the shadow had seen 1 of 2 nights"
+    assert home.query("SELECT ending, sentence FROM shadows") == [("given_up", said)]
+    assert night_flow.publish_night(night_plan)["challenger"] is None
+    rows = home.query("SELECT * FROM shadows")
+    assert conclude(plan, promoted=False) == ended
+    assert home.query("SELECT * FROM shadows") == rows
+    # The gate was a mistake.
+    file.write_text(file.read_text().replace(", confidence: 0.9999999999", ""))
+    assert flow.judge_challenger(plan)["next"] == "shadow"
+    assert flow.shadow_challenger(plan) is None
+    assert home.query("SELECT after_night, ending FROM shadows") == [(FIRST, None)]
+
+
+def test_a_shadow_that_was_given_up_holds_no_request_back_for_ever(story: Story, begin: Begin) -> None:
+    home, _ = begin_shadow(begin, nights=3)
+    plan = publish_night(story, home, FIRST)
+    assert night_flow.publish_night(plan)["challenger"] == "2"
+    file = Path(home.file)
+    wanted = file.read_text()
+    file.write_text(wanted.replace("shadow: {nights: 3,", "shadow: {nights: 0,"))
+    assert night_flow.publish_night(plan)["challenger"] is None
+    file.write_text(wanted)
+    home.execute("UPDATE shadows SET began_at = '2026-01-01T00:00:00.000000Z'")
+    assert night_flow.publish_night(plan)["challenger"] is None
+    assert shadow(plan) == "the 30 days of the shadow are over"
+    assert home.query("SELECT ending FROM shadows") == [(None,)]
+
+
+def test_what_another_version_wrote_is_written_anew(story: Story, begin: Begin) -> None:
+    home, _ = begin_shadow(begin)
+    plan = publish_night(story, home, FIRST)
+    shadow(plan)
+    files = files_of(home, FIRST)
+    (home.path / "nights/panels" / FIRST / "shadow.json").write_text('{"night": 1}')
+    published = night_flow.publish_night(plan)
+    assert (published["decision"], published["changed"]) == ("retrain", False)
+    assert "What a challenger made of this night is not shown." in files_of(home, FIRST)["report.html"].decode()
+    second = publish_night(story, home, SECOND)
+    assert isinstance(shadow(second), dict)
+    done = shadow(plan)
+    assert isinstance(done, dict)
+    assert done["changed"] is False
+    assert files_of(home, FIRST) == files
+
+
 def test_nights_that_the_challenger_may_know_and_nights_too_many_are_skipped(story: Story, begin: Begin) -> None:
     home, plan = begin_shadow(begin, nights=1)
     old = night_flow.list_night(home.file, "2026-03-05")

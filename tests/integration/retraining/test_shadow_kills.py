@@ -58,7 +58,7 @@ def test_a_killed_shadow_of_a_night_goes_on(story: Story, begin: Begin, place: s
 
 @pytest.mark.parametrize(
     "place",
-    ["before the file: shadow.json", "before the file: report.html", "before the file: gates.json"],
+    ["before the file: shadow_end.json", "before the file: report.html", "before the file: gates.json"],
 )
 def test_a_shadow_that_was_killed_at_its_end_comes_to_the_same(story: Story, begin: Begin, place: str) -> None:
     home, plan = begin_shadow(begin, nights=1)

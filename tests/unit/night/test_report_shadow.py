@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nightglass.errors import InputError
 from nightglass.night.report import render_report
 from nightglass.night.shadow_records import Agreement, Disagreement, Rate, ShadowNight
 from nightglass.records import Decision, ModelRef, Verb
@@ -146,7 +145,21 @@ def test_large_pictures_stay_within_the_reports_size(tmp_path):
     assert len(html.encode()) < 5_000_000
 
 
-def test_a_broken_file_is_named(folder):
-    (folder / "shadow.json").write_text(json.dumps({"night": 1}))
-    with pytest.raises(InputError, match=r"shadow\.json: collection: Field required"):
-        render_report(open_folder(folder))
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (json.dumps({"night": 1}), "shadow.json: collection: Field required"),
+        ("<img src=x>", "shadow.json: expected JSON"),
+        ("", "shadow.json: expected JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_fails_no_night_and_is_named(folder, content, problem):
+    (folder / "shadow.json").write_text(content)
+    html = render_report(open_folder(folder))
+    page = Page(html)
+    assert page.text["h1"] == "The rate has doubled."
+    assert "What a challenger made of this night is not shown." in page.text["section"]
+    assert problem in page.text["section"]
+    assert not page.all("table", class_="agreement")
+    assert not page.all("li", class_="card entry difference")
+    assert "<img src=x" not in html

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from nightglass.collection_parts import Gates
 from nightglass.collections import default_collection
+from nightglass.detector.finetuning_record import Epoch, Finetuning
 from nightglass.retraining.card import CardFacts, render_card
 from nightglass.retraining.gates import judge
 from nightglass.retraining.records import Evaluation, GateReport, SliceFigures, TrainingFacts
@@ -69,10 +70,23 @@ def proof(text: str = "") -> tuple[Evaluation, GateReport, TrainingFacts]:
     return measured, judge(measured, training, Gates()), training
 
 
-def facts(text: str = "") -> CardFacts:
+def tuned(best_epoch: int) -> Finetuning:
+    aurocs = (0.91, 0.93, 0.95, 0.94)
+    return Finetuning(
+        stage=4, good_images=800, labelled_defects=38, held_out_images=400, learning_rate=3e-4, closeness=0.3,
+        max_epochs=6, patience=2, least_gain=0.002, batch_images=32, seed=0, threads=1, arithmetic="f32",
+        best_epoch=best_epoch,
+        epochs=[
+            Epoch(training_loss=None, held_out_auroc=auroc, drawn_auroc=auroc, labelled_auroc=None) for auroc in aurocs
+        ],
+    )  # fmt: skip
+
+
+def facts(text: str = "", finetuning: Finetuning | None = None) -> CardFacts:
     return CardFacts(
         description=f"Solar cells{text}",
         options=default_collection().detector,
+        finetuning=finetuning,
         outcome="rejected",
         run=f"2026-11-19T02:14{text}",
         requested_by=f"olu{text}",
@@ -131,6 +145,18 @@ def test_the_card_says_who_answered_what_it_learned_from_and_how_to_make_it_agai
             "1" * 64,
         ):
             assert said in text
+
+
+def test_the_card_says_what_fine_tuning_gave() -> None:
+    measured, gates, training = proof()
+    cards = [render_card(measured, gates, training, facts(finetuning=done)) for done in (None, tuned(2), tuned(0))]
+    plain, gained, nothing = (" ".join((markdown + page).split()) for markdown, page in cards)
+    assert "fine-tuning" not in plain
+    told = (
+        "stage 4, 800 good images and 38 labelled defects; AUROC on held-out images 0.9100 before, 0.9500 after 2 of 3"
+    )
+    assert gained.count(told) == 2
+    assert nothing.count("nothing gained on the AUROC 0.9100 of held-out images, the weights are as they were") == 2
 
 
 @pytest.mark.parametrize("kind", ["report", "card"])

@@ -50,7 +50,14 @@ class DisagreementEntry:
 
 
 @dataclass(frozen=True)
-class ShadowSection:
+class UnreadableShadow:
+    """Why it cannot be shown what a challenger made of the night."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
+class ShownShadow:
     """Both models side by side, and the images on which they differ the most."""
 
     night: ShadowNight
@@ -66,17 +73,19 @@ class ShadowSection:
         return self.night.agreement.only_champion + self.night.agreement.only_challenger
 
 
-def build_shadow(scored: ScoredNight, source: Folder) -> ShadowSection | None:
-    """Return what the challenger made of this very night; None where none shadowed it.
+ShadowSection = ShownShadow | UnreadableShadow
 
-    Raises:
-        InputError: ``shadow.json`` is not what it should be.
-    """
-    night = read_shadow(source) if scored.assessment else None
+
+def build_shadow(scored: ScoredNight, source: Folder) -> ShadowSection | None:
+    """Return what the challenger made of this very night, or why that cannot be read; None where none shadowed it."""
+    try:
+        night = read_shadow(source) if scored.assessment else None
+    except InputError as error:  # another version of Nightglass wrote it; the night itself is sound
+        return UnreadableShadow(problem=str(error))
     if night is None or not _is_about(night, scored):
         return None
     known = night.seen_before + (night.decision.verb is not Verb.HOLD)
-    return ShadowSection(
+    return ShownShadow(
         night=night,
         verb=night.decision.verb,
         sentence=without_verb(night.decision),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nightglass.engine.results import SHADOW_NAME
 from nightglass.errors import InputError
 from nightglass.night.shadow_records import ShadowNight
 from nightglass.records import (
@@ -92,7 +93,7 @@ def read_shadow(source: Folder) -> ShadowNight | None:
     Raises:
         InputError: The file is not what it should be.
     """
-    return _read_record(source, "shadow.json", ShadowNight) if source.exists("shadow.json") else None
+    return _read_record(source, SHADOW_NAME, ShadowNight) if source.exists(SHADOW_NAME) else None
 
 
 def _from_assessment(assessment: Assessment, source: Folder) -> ScoredNight:
