@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from threading import Lock
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 URL_PREFIX = "/nightglass"
@@ -35,11 +37,16 @@ class PagesApp:
             return self._app
 
 
+def page_address() -> str:
+    """Return the address of the pages in the UI, which Airflow may serve below a path of its own."""
+    return f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{URL_PREFIX}/"
+
+
 class NightglassPlugin(AirflowPlugin):
     """The pages, and their place in the navigation."""
 
     name = "nightglass"
     fastapi_apps: ClassVar[list[Any]] = [{"app": PagesApp(), "url_prefix": URL_PREFIX, "name": "Nightglass"}]
     external_views: ClassVar[list[Any]] = [
-        {"name": "Nightglass", "href": f"{URL_PREFIX}/", "destination": "nav", "url_route": "nightglass"}
+        {"name": "Nightglass", "href": page_address(), "destination": "nav", "url_route": "nightglass"}
     ]

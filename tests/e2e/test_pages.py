@@ -50,16 +50,19 @@ def test_a_verdict_of_a_page_is_in_the_database_with_its_giver(airflow, browser,
     assert NAME in browser.get("/").text
     page = browser.get(night).text
     assert 'data-verdict="none"' in page
-    assert f'src="/nightglass{night}/pictures/0001.image.jpg"' in page
+    assert f'src="/nightglass{night}/pictures/0001.image.jpg?' in page
     picture = browser.get(f"{night}/pictures/0001.image.jpg")
     assert (picture.status_code, picture.headers["Content-Type"]) == (200, "image/jpeg")
 
-    refused = browser.post(f"{night}/verdicts", json={"rank": 1, "verdict": "defect"})
-    said = browser.post(f"{night}/verdicts", json={"rank": 1, "verdict": "defect"}, headers={"X-Nightglass": "1"})
+    settings = Settings(home=site.home).resolved()
+    with Store.connect(settings.database_url, settings.sql_dir) as store:
+        image = store.find_top_anomaly(NAME, NIGHT, 1)
+    body = {"rank": 1, "sha256": image.sha256, "verdict": "defect"}
+    refused = browser.post(f"{night}/verdicts", json=body)
+    said = browser.post(f"{night}/verdicts", json=body, headers={"X-Nightglass": "1"})
 
     assert refused.status_code == 403
     assert said.status_code == 200, said.text
-    settings = Settings(home=site.home).resolved()
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         (verdict,) = store.verdicts(NAME)
     assert (verdict.verdict, verdict.by, verdict.source, verdict.night) == ("defect", "admin", "page", NIGHT)

@@ -1,5 +1,6 @@
 """Build the app: every route asks who is there, and every answer says what a browser may do with it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -8,12 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from nightglass.errors import AccessDeniedError, InputError, NightglassError
+from nightglass.errors import ConfigurationError, InputError, NightglassError
 from nightglass.pages import assets, night, overview, pictures
+from nightglass.pages.bodies import BoundedBodies
 from nightglass.pages.places import StorageOptions
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import Rights
 
+_log = logging.getLogger(__name__)
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
@@ -24,6 +27,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_MOST_BODY_BYTES = 16 * 1024
 _ROUTERS: tuple[APIRouter, ...] = (overview.router, night.router, pictures.router, assets.router)
 
 
@@ -42,6 +46,7 @@ def create_app(authenticate: Callable[..., Rights], storage_options: StorageOpti
     app.state.storage_options = storage_options
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(guard)])
+    app.add_middleware(BoundedBodies, limit=_MOST_BODY_BYTES)
     app.middleware("http")(_add_headers)
     app.add_exception_handler(HTTPException, _tell_refusal)
     app.add_exception_handler(RequestValidationError, _tell_wrong_request)
@@ -64,14 +69,19 @@ def _tell_refusal(request: Request, error: Exception) -> Response:
 
 def _tell_wrong_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  what it is registered for
+    if not hasattr(request.state, "rights"):  # a body that is none is found out before the guard asks
+        return _tell(request, 401, "Not authenticated")
     problem: dict[str, Any] = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     return _tell(request, 422, f"{where}: {problem['msg']}")
 
 
 def _tell_error(request: Request, error: Exception) -> Response:
-    status = 404 if isinstance(error, InputError) else 403 if isinstance(error, AccessDeniedError) else 503
-    return _tell(request, status, str(error))
+    """Tell what is wrong with a request; what is wrong with the server goes to its log, not to its visitors."""
+    if isinstance(error, InputError) and not isinstance(error, ConfigurationError):
+        return _tell(request, 404, str(error))
+    _log.error("%s: %s", request.url.path, error)
+    return _tell(request, 503, "Nightglass cannot answer now: the reason is in the log of Airflow's API server")
 
 
 def _tell(request: Request, status: int, message: str) -> Response:

@@ -1,5 +1,6 @@
 """The page of a night: what was decided and why, the top anomalies, and what people say of them."""
 
+import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,23 +31,28 @@ from nightglass.store import NightRow, Store
 
 router = APIRouter(prefix="/collections/{collection}/nights/{night}")
 _TREND_NIGHTS = 30
-_KEPT_PAGES = 64
+_KEPT_PAGES = 32
 _FRAME = (320, 320)  # the picture fills it as far as its own proportions allow
 
 
 class GivenVerdict(BaseModel):
-    """What somebody says of a top anomaly."""
+    """What somebody says of a top anomaly; ``sha256`` is that of the image that the page showed them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    rank: int = Field(ge=1)
+    rank: int = Field(ge=1, le=1000)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     verdict: Literal["defect", "normal", "unsure"]
     note: str = Field("", max_length=1000)
 
 
 @router.get("", response_class=HTMLResponse)
 def show_night(request: Request, collection: ReadableCollection, night: date, rights: RightsDep) -> HTMLResponse:
-    """Show a published night."""
+    """Show a published night.
+
+    Raises:
+        HTTPException: 404: there is no such night; 409: it is being scored again.
+    """
     settings, name = read_settings(), night.isoformat()
     known = find_collection(collection, settings)
     source = open_night(request, known, name, settings)
@@ -56,9 +62,11 @@ def show_night(request: Request, collection: ReadableCollection, night: date, ri
         verdicts = VerdictsInEffect(store.verdicts(collection))
         judged = judge_nights(store.recent_top_anomalies(collection, next_day, _TREND_NIGHTS), verdicts, known.slices)
         trend = store.recent_nights(collection, name, _TREND_NIGHTS)
-    files = tuple(source.read_bytes(file) for file in (ASSESSMENT_NAME, SHADOW_NAME) if source.exists(file))
-    page = _build_page(source, trend, files)
-    anomalies = Assessment.model_validate_json(files[0]).top_anomalies
+    if not source.exists(ASSESSMENT_NAME):
+        raise HTTPException(409, f"{collection} {name}: the night is being scored again; look again in some minutes")
+    assessed = source.read_bytes(ASSESSMENT_NAME)
+    page = _build_page(source, trend, assessed, source.read_bytes(SHADOW_NAME) if source.exists(SHADOW_NAME) else b"")
+    anomalies = Assessment.model_validate_json(assessed).top_anomalies
     root = f"{request.scope.get('root_path', '')}/collections/{collection}/nights"
     gallery = _link_gallery(anomalies, page.summary.image_threshold, f"{root}/{name}")
     return render(
@@ -79,13 +87,19 @@ def show_night(request: Request, collection: ReadableCollection, night: date, ri
 def give_verdict(
     collection: WritableCollection, night: date, given: GivenVerdict, rights: RightsDep
 ) -> dict[str, str | int]:
-    """Record what the person says of one of the night's top anomalies; return the verdict that is in effect."""
+    """Record what the person says of one of the night's top anomalies; return the verdict that is in effect.
+
+    Raises:
+        HTTPException: 404: the night has no such rank; 409: it has another image there by now.
+    """
     settings, name = read_settings(), night.isoformat()
     known = find_collection(collection, settings)
     with open_store(settings) as store:
         image = store.find_top_anomaly(collection, name, given.rank)
         if image is None:
             raise HTTPException(404, f"{collection} {name}: expected a top anomaly of rank {given.rank}, got none")
+        if image.sha256 != given.sha256:
+            raise HTTPException(409, f"{collection} {name} was scored again since this page was loaded: load it anew")
         verdict = NewVerdict(
             night=name,
             scope="image",
@@ -104,13 +118,18 @@ def give_verdict(
     return _tell(found) | {"rank": given.rank}
 
 
-def _name_content(source: Folder, trend: Sequence[NightSummary], files: tuple[bytes, ...]) -> tuple[Hashable, ...]:
-    return source.url, files, tuple(night.model_dump_json() for night in trend)
+def _name_content(
+    source: Folder, trend: Sequence[NightSummary], assessed: bytes, shadow: bytes
+) -> tuple[Hashable, ...]:
+    content = hashlib.sha256(assessed + b"|" + shadow)
+    for night in trend:
+        content.update(night.model_dump_json().encode())
+    return source.url, content.digest()
 
 
 @cached(LRUCache(_KEPT_PAGES), key=_name_content, lock=Lock())
-def _build_page(source: Folder, trend: Sequence[NightSummary], files: tuple[bytes, ...]) -> ReportPage:  # noqa: ARG001
-    """Build a night's page, or return it as it was built from the same ``files``: its charts take most of the time."""
+def _build_page(source: Folder, trend: Sequence[NightSummary], assessed: bytes, shadow: bytes) -> ReportPage:  # noqa: ARG001
+    """Build a night's page, or return it as it was built from the same files: its charts take most of the time."""
     return build_page(source, trend=trend, has_pictures=False)
 
 
@@ -135,12 +154,12 @@ def _link_gallery(anomalies: Sequence[TopAnomaly], threshold: float, night: str)
     entries = [
         Entry(
             anomaly=image,
-            photo=address(night, image.image),
-            overlay=address(night, image.anomaly_map),
+            photo=address(night, image.image, image.sha256),
+            overlay=address(night, image.anomaly_map, image.sha256),
             size=_FRAME,
             problem="",
             neighbors=[
-                Neighbor(near.path, near.distance, near.thumbnail and address(night, near.thumbnail))
+                Neighbor(near.path, near.distance, near.thumbnail and address(night, near.thumbnail, image.sha256))
                 for near in image.neighbors[:MAX_NEIGHBORS]
             ],
         )

@@ -59,24 +59,26 @@ def show_overview(request: Request, rights: RightsDep) -> HTMLResponse:
     """Show every collection that the reader may see."""
     settings = read_settings()
     collections, broken = read_all(settings)
-    seen = {name: collection for name, collection in collections.items() if rights.may_read(name)}
+    seen = [collection for name, collection in collections.items() if rights.may_read(name)]
+    told = [message for name, message in broken if rights.may_read(name)]
     now = datetime.now(UTC)
-    with open_store(settings) as store:
-        rows = [build_row(collection, store, now) for collection in seen.values()]
+    rows = []
+    if seen:
+        with open_store(settings) as store:
+            rows = [build_row(collection, store, now) for collection in seen]
     return render(
         request,
         "overview.html",
         rows=sorted(rows, key=lambda row: row.urgency),
-        # What is wrong in a file may quote it: only for those who may see everything that is there.
-        broken=broken if len(seen) == len(collections) else [],
-        needed=sum(row.urgency[0] < _URGENCY[Verb.WATCH] for row in rows),
+        broken=told,
+        needed=sum(row.urgency[0] < _URGENCY[Verb.WATCH] for row in rows) + len(told),
     )
 
 
 def build_row(collection: Collection, store: Store, now: datetime) -> OverviewRow:
     """Gather what the overview says of a collection."""
     nights = store.list_nights(collection.name, _NIGHTS)
-    history = store.model_history(collection.name)
+    history = store.promotions_of_model(collection.model_name)
     champion = history[0] if history else None
     judged = _judge(collection, store)
     return OverviewRow(

@@ -19,9 +19,12 @@ _NAME = re.compile(r"\d{4,}\.(image\.jpg|map\.png|neighbor-\d+\.jpg)")
 _SIDE = 640
 
 
-def address(night: str, file: str) -> str:
-    """Return where the page of ``night`` finds a picture of its score folder."""
-    return f"{night}/pictures/{file.removeprefix(f'{_FOLDER}/')}"
+def address(night: str, file: str, sha256: str) -> str:
+    """Return where the page of ``night`` finds a picture of its score folder.
+
+    The content that it is about makes it another address when a night that is scored again has others.
+    """
+    return f"{night}/pictures/{file.removeprefix(f'{_FOLDER}/')}?{sha256[:12]}"
 
 
 @router.get("/{name}")
@@ -44,5 +47,4 @@ def read_picture(request: Request, collection: ReadableCollection, night: date, 
     else:
         picture.convert("RGB").save(buffer, "JPEG", quality=85)
     kind = "image/webp" if name.endswith(".map.png") else "image/jpeg"
-    # A night that is scored again has other pictures under the same names.
-    return Response(buffer.getvalue(), media_type=kind, headers={"Cache-Control": "private, max-age=60"})
+    return Response(buffer.getvalue(), media_type=kind, headers={"Cache-Control": "private, max-age=600"})

@@ -1,6 +1,8 @@
 """Where the pages find things: collections, results, and the folder of a night."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
@@ -16,18 +18,23 @@ from nightglass.store import Store
 StorageOptions = Callable[[Collection], Mapping[str, Any] | None]
 
 
-def read_all(settings: Settings) -> tuple[dict[str, Collection], list[str]]:
-    """Return the collections by their name, and what is wrong in each file that cannot be read."""
+def read_all(settings: Settings) -> tuple[dict[str, Collection], list[tuple[str, str]]]:
+    """Return the collections by their name, and of each file that cannot be read its name and what is wrong."""
     sound: dict[str, Collection] = {}
-    broken: list[str] = []
+    broken: list[tuple[str, str]] = []
     for file in find_collection_files(settings.collections_dir):
         try:
-            collection = read_collection(file)
-        except ConfigurationError as error:
-            broken.append(str(error))
+            collection = _read_file(file, file.stat().st_mtime_ns)
+        except (ConfigurationError, OSError) as error:
+            broken.append((file.stem, str(error)))
         else:
             sound.setdefault(collection.name, collection)
     return sound, broken
+
+
+@lru_cache(maxsize=512)
+def _read_file(file: Path, changed: int) -> Collection:  # noqa: ARG001  part of what a file is known by
+    return read_collection(file)
 
 
 def find_collection(name: str, settings: Settings) -> Collection:

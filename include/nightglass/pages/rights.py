@@ -4,6 +4,8 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, HTTPException, Request
 
+from nightglass.collections import NAME_PATTERN
+
 #: A page's script sends it with every write; another site's page cannot without being asked first.
 WRITE_HEADER = "X-Nightglass"
 _OWN_SITE = frozenset({None, "same-origin", "none"})
@@ -38,8 +40,8 @@ def check_reader(collection: str, rights: RightsDep) -> str:
     Raises:
         HTTPException: 403; also where there is no such collection, so that nobody learns which exist.
     """
-    if not rights.may_read(collection):
-        raise HTTPException(403, f"expected the right to read nightly_{collection}, got none")
+    if not NAME_PATTERN.fullmatch(collection) or not rights.may_read(collection):
+        raise HTTPException(403, f"expected the right to read nightly_{collection[:63]}, got none")
     return collection
 
 

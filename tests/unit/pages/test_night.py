@@ -30,6 +30,7 @@ def say(ana):
     """Give a verdict as the page does."""
 
     def give(rank=1, verdict="defect", headers=None, **more):
+        more = {"sha256": f"{rank:064x}"} | more
         sent = {"X-Nightglass": "1", "Accept": "application/json"} | (headers or {})
         return ana.post(f"{NIGHT}/verdicts", json={"rank": rank, "verdict": verdict, **more}, headers=sent)
 
@@ -81,6 +82,9 @@ def test_a_word_on_the_whole_night_is_shown_as_such(ana, night, store):
         ("ana", {"Sec-Fetch-Site": "same-origin"}, {}, 200),
         ("ana", {}, {"rank": 9}, 404),
         ("ana", {}, {"rank": 0}, 422),
+        ("ana", {}, {"rank": 2**63}, 422),
+        ("ana", {}, {"sha256": "0" * 64}, 409),  # the night was scored again since
+        ("ana", {}, {"note": "x" * 20_000}, 413),
         ("ana", {}, {"verdict": "<script>"}, 422),
         ("ana", {}, {"by": "olu"}, 422),
         ("ana", {}, {"note": "x" * 1001}, 422),
@@ -137,6 +141,22 @@ def test_the_page_is_that_of_the_files_as_they_are_now(ana, night, store):
     text = ana.get(NIGHT).text
     assert "Scored once more." in text
     assert "The rate has doubled." not in text
+
+
+def test_a_night_that_is_being_scored_again_says_so(ana, night):
+    (night / "assessment.json").rename(night / "summary.json")
+    answer = ana.get(NIGHT)
+    assert answer.status_code == 409
+    assert "being scored again" in answer.text
+
+
+def test_what_is_wrong_with_the_server_is_in_its_log_alone(ana, night, monkeypatch, caplog):
+    monkeypatch.setenv("NIGHTGLASS_DATABASE_URL", "postgresql://nobody:hush@127.0.0.1:1/none")
+    answer = ana.get(NIGHT)
+    assert answer.status_code == 503
+    assert "127.0.0.1" not in answer.text
+    assert "127.0.0.1" in caplog.text
+    assert "hush" not in caplog.text
 
 
 def test_neighbouring_nights_are_linked(ana, night, store):

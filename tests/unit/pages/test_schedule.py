@@ -31,6 +31,13 @@ def test_a_collection_by_hand_or_from_the_future_has_none_due():
     assert find_missing_nights(nightly(), set(), now) == []
 
 
+def test_the_start_date_is_that_of_the_run():
+    now = datetime(2026, 7, 24, 12, tzinfo=UTC)
+    assert last_due_night(nightly(start_date=date(2026, 7, 24)), now) == date(2026, 7, 23)
+    started = nightly(start_date=date(2026, 7, 23))
+    assert find_missing_nights(started, {"2026-07-01"}, now) == ["2026-07-23", "2026-07-22"]
+
+
 def test_missing_nights_are_those_between_the_published_ones_and_after():
     now = datetime(2026, 7, 24, 12, tzinfo=UTC)
     published = {"2026-07-18", "2026-07-19", "2026-07-21"}

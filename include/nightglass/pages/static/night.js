@@ -40,7 +40,7 @@ if (work) {
       const answer = await fetch(work.dataset.url, {
         method: "POST",
         headers: { "Content-Type": "application/json", "Accept": "application/json", "X-Nightglass": "1" },
-        body: JSON.stringify({ rank: Number(entry.dataset.rank), verdict: word }),
+        body: JSON.stringify({ rank: Number(entry.dataset.rank), sha256: entry.dataset.sha256, verdict: word }),
       });
       const told = await answer.json();
       if (!answer.ok) throw new Error(told.error);
