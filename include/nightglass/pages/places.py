@@ -1,6 +1,7 @@
 """Where the pages find things: collections, results, and the folder of a night."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,15 @@ def find_collection(name: str, settings: Settings) -> Collection:
     return sound[name]
 
 
-def open_store(settings: Settings) -> Store:
-    """Connect to the results; a database of an older Nightglass is brought up to date first."""
-    store = Store.connect(settings.database_url, settings.sql_dir)
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Give the results; a database of an older Nightglass is brought up to date by the first who asks."""
+    yield _connect(settings.database_url, settings.sql_dir)
+
+
+@lru_cache(maxsize=4)
+def _connect(database_url: str, sql_dir: Path) -> Store:
+    store = Store.connect(database_url, sql_dir)
     store.migrate()
     return store
 
