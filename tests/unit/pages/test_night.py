@@ -1,5 +1,6 @@
 """The page of a night, on a night with hostile names: what it shows, what it hands out, what it records."""
 
+import logging
 from datetime import UTC, datetime
 
 import pytest
@@ -152,7 +153,8 @@ def test_a_night_that_is_being_scored_again_says_so(ana, night):
 
 def test_what_is_wrong_with_the_server_is_in_its_log_alone(ana, night, monkeypatch, caplog):
     monkeypatch.setenv("NIGHTGLASS_DATABASE_URL", "postgresql://nobody:hush@127.0.0.1:1/none")
-    answer = ana.get(NIGHT)
+    with caplog.at_level(logging.ERROR, logger="nightglass"):
+        answer = ana.get(NIGHT)
     assert answer.status_code == 503
     assert "127.0.0.1" not in answer.text
     assert "127.0.0.1" in caplog.text
