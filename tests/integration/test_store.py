@@ -200,6 +200,10 @@ def test_the_views_have_the_columns_of_the_contract(store: Store, database_url: 
         "finished_at requested_by reason failed_gates gates data_version folder_url",
         "gates": "collection run position name title champion challenger low high limit_value passed why outcome "
         "model_name champion_version challenger_version finished_at",
+        "shadow_nights": "collection night champion_version challenger_version scored champion_anomalous "
+        "challenger_anomalous both_anomalous only_champion only_challenger agreement rank_correlation "
+        "champion_decision decision sentence model_name data_version run began_at ended_at ending report_url "
+        "published_at",
     }
 
 
