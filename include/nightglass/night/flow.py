@@ -34,7 +34,6 @@ from nightglass.night.publishing import publish
 from nightglass.night.readiness import find_reason_to_wait
 from nightglass.promotion import reconcile_champion
 from nightglass.records import Assessment, TopAnomaly, ValidationReport
-from nightglass.store import Store
 
 _USUAL_NIGHTS = 14
 Options = Mapping[str, Any] | None
@@ -69,7 +68,7 @@ def list_night(
     champion = reconcile_champion(collection, place.settings)
     found = find_model(champion.uri if champion else f"models:/{collection.model_name}@champion", place.settings)
     manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
-    with _open_store(place) as store:
+    with place.open_store() as store:
         kept = None if rescore else manifest.data_version
         store.shadows.forget_night(collection.name, night, kept_version=kept)
     if rescore:
@@ -106,7 +105,7 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
 
     night = PlannedNight(plan, storage_options)
     collection, out = night.place.collection, night.place.out
-    with _open_store(night.place) as store:
+    with night.place.open_store() as store:
         usual = store.usual_count(collection.name, plan.night, _USUAL_NIGHTS)
     report = validate_manifest(read_manifest(out, columns=COLUMNS).table, collection.validation, usual_count=usual)
     out.write_bytes(VALIDATION_NAME, report.model_dump_json(indent=1).encode())
@@ -174,7 +173,7 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
     plan, place = night.plan, night.place
     collection, out = place.collection, place.out
     model = plan.model
-    with _open_store(night.place) as store:
+    with night.place.open_store() as store:
         options = collection.decision
         quiet = store.quiet_nights(collection.name, model, plan.night, options.baseline_nights)
         first = store.first_nights(collection.name, model, options.baseline_nights, plan.night)
@@ -214,9 +213,3 @@ def _check_listing(night: PlannedNight) -> None:
         raise InputError(
             f"{where}: the images or the scoring options changed since they were listed: clear list_images"
         )
-
-
-def _open_store(place: NightPlace) -> Store:
-    store = Store.connect(place.settings.database_url, place.settings.sql_dir)
-    store.migrate()
-    return store

@@ -15,6 +15,7 @@ from nightglass.models import FoundModel, find_version
 from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings, read_settings
 from nightglass.storage import Folder, open_folder
+from nightglass.store import Store
 
 
 class NightPlan(Record):
@@ -62,6 +63,13 @@ class NightPlace:
         all_nights = _open(f"{settings.nights_url}/{collection.name}", storage_options)
         out = _open(f"{settings.nights_url}/{collection.name}/{night}", storage_options)
         return cls(settings, collection, images, out, all_nights)
+
+    def open_store(self) -> Store:
+        """Connect to the results; close it."""
+        settings = self.settings
+        store = Store.connect(settings.database_url, settings.sql_dir)
+        store.migrate()
+        return store
 
     @classmethod
     def of(cls, plan: NightPlan, storage_options: Mapping[str, Any] | None) -> "NightPlace":

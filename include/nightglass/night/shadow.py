@@ -25,7 +25,7 @@ from nightglass.night.shadow_pictures import picture
 from nightglass.night.shadow_records import SeenNight, Shadow, ShadowNight
 from nightglass.records import Assessment, ModelRef
 from nightglass.storage import Folder
-from nightglass.store import Store, result_sha256
+from nightglass.store import result_sha256
 
 Options = Mapping[str, Any] | None
 
@@ -41,7 +41,7 @@ def shadow_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
         ModelError: The challenger is gone from the registry.
     """
     night = PlannedNight(plan, storage_options)
-    with _open_store(night) as store:
+    with night.place.open_store() as store:
         shadow, seen = find_shadow(night, store)
     skipped = why_skipped(shadow, seen, plan, datetime.now(UTC))
     if shadow is None or skipped:
@@ -61,7 +61,7 @@ def _shadow(night: PlannedNight, shadow: Shadow, seen: list[SeenNight]) -> dict[
         _score(job, plan, out)
         found = _compare(night, job, challenger, assessment, shadow, before)
         out.write_bytes(SHADOW_NAME, found.model_dump_json(indent=1).encode())
-    with _open_store(night) as store:
+    with night.place.open_store() as store:
         row = _as_row(found, write_report(night, assessment, store))
         changed = store.shadows.publish_night(row, datetime.now(UTC))
     for folder in (job.out, out):  # a killed shadow left unfinished files in both
@@ -175,10 +175,3 @@ def _as_row(found: ShadowNight, report_url: str) -> SeenNight:
         sentence=found.decision.sentence,
         report_url=report_url,
     )
-
-
-def _open_store(night: PlannedNight) -> Store:
-    settings = night.place.settings
-    store = Store.connect(settings.database_url, settings.sql_dir)
-    store.migrate()
-    return store
