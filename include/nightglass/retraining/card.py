@@ -36,7 +36,7 @@ _USES = (
 class CardFacts(Record):
     """What a card says beyond the proof; times are ISO 8601, UTC.
 
-    ``approved_by`` is the person who approved, or rejected; None where nobody was asked or nobody answered.
+    ``answered_by`` is the person who approved, or rejected, or why nobody did.
     """
 
     description: str  # of the collection
@@ -47,8 +47,8 @@ class CardFacts(Record):
     requested_by: str
     reason: str
     fitted_at: str
-    approved_by: str | None
-    approved_at: str | None
+    answered_by: str
+    answered_at: str | None
     code_version: str
 
 
@@ -56,13 +56,7 @@ def render_card(
     evaluation: Evaluation, gates: GateReport, training: TrainingFacts, facts: CardFacts
 ) -> tuple[str, str]:
     """Return the card as Markdown and as one self-contained HTML page; the same facts give the same text."""
-    text = CardText(
-        identity=_identity(evaluation, training, facts),
-        parameters=_parameters(facts.options, facts.finetuning),
-        uses=_uses(evaluation, facts),
-        limits=_limits(evaluation, training),
-        reproduce=f"nightglass reproduce {evaluation.challenger.uri}",
-    )
+    text = tell_card(evaluation, training, facts)
     page = render_page(
         "model_card.html",
         evaluation=evaluation,
@@ -81,10 +75,19 @@ def render_card(
     return write_markdown(evaluation, gates, training, text), page
 
 
+def tell_card(evaluation: Evaluation, training: TrainingFacts, facts: CardFacts) -> CardText:
+    """Return what a card says in words."""
+    return CardText(
+        identity=_identity(evaluation, training, facts),
+        parameters=tell_parameters(facts.options, facts.finetuning),
+        uses=_uses(evaluation, facts),
+        limits=_limits(evaluation, training),
+        reproduce=f"nightglass reproduce {evaluation.challenger.uri}",
+    )
+
+
 def _identity(evaluation: Evaluation, training: TrainingFacts, facts: CardFacts) -> list[tuple[str, str]]:
-    answered = facts.approved_by or "nobody was asked, or nobody answered"
-    if facts.approved_at:
-        answered += f", {facts.approved_at}"
+    answered = f"{facts.answered_by}, {facts.answered_at}" if facts.answered_at else facts.answered_by
     rejected = facts.outcome == "rejected"
     rows = [
         ("Model", evaluation.challenger.uri),
@@ -103,7 +106,8 @@ def _identity(evaluation: Evaluation, training: TrainingFacts, facts: CardFacts)
     return [(label, value) for label, value in rows if value]
 
 
-def _parameters(options: DetectorOptions, finetuning: Finetuning | None) -> list[tuple[str, str]]:
+def tell_parameters(options: DetectorOptions, finetuning: Finetuning | None) -> list[tuple[str, str]]:
+    """Return how a detector was fitted as ``(name, value)``."""
     flat = {
         **{f"backbone {name}": value for name, value in options.backbone.model_dump().items()},
         **options.model_dump(exclude={"backbone"}),

@@ -26,6 +26,12 @@ _WORDS: dict[Outcome, str] = {
     "rejected": "rejected",
     "dry_run": "not promoted: a dry run",
 }
+_NOT_ASKED: dict[Outcome, str] = {
+    "promoted": "promotion is automatic",
+    "refused": "not every gate was met",
+    "rejected": "its promotion was skipped",
+    "dry_run": "a dry run",
+}
 
 
 class Approval(Record):
@@ -103,8 +109,8 @@ def _gather_card_facts(
         requested_by=plan.request.requested_by,
         reason=plan.request.reason,
         fitted_at=plan.fitted_at or plan.started_at,
-        approved_by=approval.by if approval else _why_not_asked(shadow),
-        approved_at=approval.at if approval else None,
+        answered_by=_name_answer(outcome, approval, shadow),
+        answered_at=approval.at if approval else None,
         code_version=tags["code_version"],
     )
 
@@ -166,9 +172,13 @@ def _tell(
     return f"{gates.sentence.removesuffix('.')}. It was rejected {who}."
 
 
-def _why_not_asked(shadow: ShadowEnd | None) -> str | None:
-    """Return why nobody was asked about a challenger that met every gate."""
-    return f"nobody was asked: {shadow.sentence}" if shadow and not shadow.is_judged else None
+def _name_answer(outcome: Outcome, approval: Approval | None, shadow: ShadowEnd | None) -> str:
+    """Return who answered, or why nobody did."""
+    if approval:
+        return approval.by or "nobody answered in time"
+    if shadow and not shadow.is_judged:
+        return f"nobody was asked: {shadow.sentence}"
+    return f"nobody was asked: {_NOT_ASKED[outcome]}"
 
 
 def _tell_once(planned: Planned, outcome: Outcome, sentence: str, report_url: str, urls: Sequence[str]) -> None:

@@ -93,6 +93,19 @@ def gathered(home: Home) -> list[dict[str, Any]]:
     return list(night.table.to_pylist())
 
 
+@pytest.mark.parametrize(
+    ("approval", "told"),
+    [
+        (None, "nobody was asked: promotion is automatic"),
+        (flow.Approval(approved=True, by="ada", at="2026-03-05T08:00:00Z"), "ada, 2026-03-05T08:00:00Z"),
+    ],
+)
+def test_the_card_tells_who_approved(begin: Begin, approval: flow.Approval | None, told: str) -> None:
+    home, plan = begin("conclude")
+    flow.conclude(plan, promoted=True, approval=approval)
+    assert f"{told}\n" in (folder_of(home) / "card.md").read_text().replace(" |", "")
+
+
 def test_a_request_about_an_earlier_champion_is_answered_already(begin: Begin) -> None:
     home, _ = begin("the end")
     rows = home.every_row()

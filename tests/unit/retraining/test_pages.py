@@ -92,8 +92,8 @@ def facts(text: str = "", finetuning: Finetuning | None = None) -> CardFacts:
         requested_by=f"olu{text}",
         reason=f"too many anomalies{text}",
         fitted_at="2026-11-19T02:20:00Z",
-        approved_by=f"maria{text}",
-        approved_at="2026-11-19T07:41:00Z",
+        answered_by=f"maria{text}",
+        answered_at="2026-11-19T07:41:00Z",
         code_version="0.1.0",
     )
 
