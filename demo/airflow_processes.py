@@ -48,8 +48,12 @@ class Airflow:
     @property
     def password(self) -> str:
         """The password that Airflow made for its user ``admin``."""
+        return self.password_of(USER)
+
+    def password_of(self, user: str) -> str:
+        """Return the password that Airflow made for a user."""
         file = self.home / "simple_auth_manager_passwords.json.generated"
-        return str(json.loads(file.read_text(encoding="utf-8"))[USER])
+        return str(json.loads(file.read_text(encoding="utf-8"))[user])
 
     def log_in(self) -> None:
         """Ask for a token and send it with every later request."""

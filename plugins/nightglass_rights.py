@@ -18,7 +18,7 @@ from nightglass.errors import ConfigurationError
 
 
 class AirflowRights:
-    """What a user of Airflow may do with a collection: what they may do with its nightly DAG."""
+    """What a user of Airflow may do with a collection: what they may do with its DAGs, the nightly one above all."""
 
     def __init__(self, user: BaseUser) -> None:
         self._user = user
@@ -26,14 +26,17 @@ class AirflowRights:
 
     def may_read(self, collection: str) -> bool:
         """Tell whether they may read the nightly DAG."""
-        return self._may("GET", None, collection)
+        return self._may("GET", None, f"nightly_{collection}")
 
     def may_change(self, collection: str) -> bool:
         """Tell whether they may start the nightly DAG."""
-        return self._may("POST", DagAccessEntity.RUN, collection)
+        return self.may_start(f"nightly_{collection}")
 
-    def _may(self, method: ResourceMethod, entity: DagAccessEntity | None, collection: str) -> bool:
-        dag_id = f"nightly_{collection}"
+    def may_start(self, dag_id: str) -> bool:
+        """Tell whether they may start a DAG."""
+        return self._may("POST", DagAccessEntity.RUN, dag_id)
+
+    def _may(self, method: ResourceMethod, entity: DagAccessEntity | None, dag_id: str) -> bool:
         details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
         return get_auth_manager().is_authorized_dag(
             method=method, access_entity=entity, details=details, user=self._user

@@ -88,12 +88,20 @@ def list_versions(client: "MlflowClient", name: str, limit: int) -> list[Registe
     """Return the newest versions of a model with the metrics of their runs, newest first."""
     if _find_model(client, name) is None:
         return []
+    # A search leaves the aliases out.
+    return [
+        _with_metrics(client, client.get_model_version(name, each.version))
+        for each in search_versions(client, name, limit)
+    ]
+
+
+def search_versions(client: "MlflowClient", name: str, limit: int) -> list[RegisteredVersion]:
+    """Return the newest versions of a model, newest first, without aliases and metrics: with one question."""
     quote = '"' if "'" in name else "'"
     found = client.search_model_versions(
         f"name = {quote}{name}{quote}", max_results=limit, order_by=["version_number DESC"]
     )
-    # A search leaves the aliases out.
-    return [_with_metrics(client, client.get_model_version(name, each.version)) for each in found]
+    return [_describe(each) for each in found]
 
 
 def _with_metrics(client: "MlflowClient", found: "ModelVersion") -> RegisteredVersion:

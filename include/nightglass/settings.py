@@ -4,7 +4,7 @@ import getpass
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nightglass.errors import ConfigurationError
@@ -15,7 +15,9 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 class Settings(BaseSettings):
     """Settings of one process; each field is the environment variable ``NIGHTGLASS_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTGLASS_", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="NIGHTGLASS_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(default=Path("var"), description="holds everything that a local run writes")
     database_url: str = Field(default="", description="results database; default: nightglass.db in home")
@@ -26,6 +28,12 @@ class Settings(BaseSettings):
     sql_dir: Path = Field(default=_REPOSITORY / "sql")
     alert_urls: str = Field(default="", description="Apprise URLs that are told, separated by blanks")
     ui_url: str = Field(default="http://localhost:8080", description="address of the Airflow UI in alerts")
+    metrics_token: SecretStr | None = Field(
+        default=None, min_length=16, description="who sends it as Bearer token may read the metrics"
+    )
+    kept_models: int = Field(default=2, ge=1, description="champions that the pages keep in memory")
+    predict_workers: int = Field(default=2, ge=1, description="images that the pages look at at once, a thread each")
+    search_memory_mb: int = Field(default=512, ge=1, description="MiB of the nights' indexes that the pages keep")
 
     def resolved(self) -> "Settings":
         """Return a copy with an absolute home and every default filled in; creates nothing."""
@@ -49,8 +57,17 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the environment and return complete settings."""
-    return Settings().resolved()
+    """Read the environment and return complete settings.
+
+    Raises:
+        ConfigurationError: A variable has a value that it cannot have; its text is not repeated, it may be a secret.
+    """
+    try:
+        return Settings().resolved()
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        variable = f"NIGHTGLASS_{problem['loc'][0]}".upper()
+        raise ConfigurationError(f"{variable}: {problem['msg']}, got something else") from None
 
 
 def name_user() -> str:

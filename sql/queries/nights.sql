@@ -61,3 +61,23 @@ FROM nights
 WHERE CAST(:collection AS TEXT) IS NULL OR collection = :collection
 ORDER BY night DESC, collection
 LIMIT :limit;
+
+-- name: find_night
+SELECT
+    collection, night, images, ignored, scored, quarantined, anomalous, anomaly_rate, decision, sentence, model_name,
+    model_version, data_version, image_threshold, false_alarm_rate, separability, validation_passed,
+    validation_warnings, images_url, report_url, published_at
+FROM nights
+WHERE collection = :collection AND night = :night;
+
+-- name: nights_beside
+-- The published nights before and after a date, NULL where there is none.
+SELECT
+    (SELECT MAX(night) FROM night_results WHERE collection = :collection AND night < :night) AS "before",
+    (SELECT MIN(night) FROM night_results WHERE collection = :collection AND night > :night) AS "after";
+
+-- name: night_images
+SELECT rank, path, sha256
+FROM night_anomalies
+WHERE collection = :collection AND night = :night
+ORDER BY rank;

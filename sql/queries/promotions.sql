@@ -36,3 +36,16 @@ FROM night_results
 WHERE
     collection = :collection AND model_name = :model_name AND model_version = :model_version AND night < :before
     AND published_at >= :since;
+
+-- name: nights_of_versions
+-- What the versions of a model have judged, of all nights of a collection.
+SELECT
+    model_version AS version,
+    COUNT(*) AS nights,
+    MIN(night) AS first_night,
+    MAX(night) AS last_night,
+    SUM(scored) AS scored,
+    SUM(anomalous) AS anomalous
+FROM night_results
+WHERE collection = :collection AND model_name = :model_name
+GROUP BY model_version;

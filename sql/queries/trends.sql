@@ -73,3 +73,18 @@ SELECT a.night, n.model_version, a.path, a.sha256
 FROM night_anomalies AS a
 INNER JOIN night_results AS n ON n.collection = a.collection AND n.night = a.night
 WHERE a.collection = :collection AND a.night = :night AND a.rank = :rank;
+
+-- name: night_measures
+-- The last nights' anomaly rate and largest PSI with what was usual then, oldest first.
+SELECT
+    n.night, n.decision, n.anomaly_rate, n.baseline_anomaly_rate, MAX(d.psi) AS psi, MAX(d.baseline_psi) AS baseline_psi
+FROM (
+    SELECT collection, night, decision, anomaly_rate, baseline_anomaly_rate
+    FROM night_results
+    WHERE collection = :collection
+    ORDER BY night DESC
+    LIMIT :limit
+) AS n
+LEFT JOIN statistic_drift AS d ON d.collection = n.collection AND d.night = n.night
+GROUP BY n.night, n.decision, n.anomaly_rate, n.baseline_anomaly_rate
+ORDER BY n.night;

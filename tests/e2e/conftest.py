@@ -83,6 +83,7 @@ def airflow(site, bucket, s3_server, webhook, nightglass) -> Iterator[object]:
         "NIGHTGLASS_HOME": str(site.home),
         "NIGHTGLASS_COLLECTIONS_DIR": str(site.collections),
         "NIGHTGLASS_ALERT_URLS": webhook.url,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer",
         "AIRFLOW_CONN_PEOPLE": json.dumps({"conn_type": "generic", "extra": {"urls": [webhook.url]}}),
         "AIRFLOW_CONN_STORE": (
             f"aws://{s3_server.key}:{quote(s3_server.secret)}@/?endpoint_url={quote(s3_server.endpoint, safe='')}"

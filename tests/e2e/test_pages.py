@@ -72,4 +72,7 @@ def test_a_verdict_of_a_page_is_in_the_database_with_its_giver(airflow, browser,
 def test_airflow_shows_the_pages_in_its_navigation(airflow):
     plugins = airflow.request("GET", "/plugins")["plugins"]
     (views,) = [plugin["external_views"] for plugin in plugins if plugin["name"] == "nightglass"]
-    assert [(view["destination"], view["href"]) for view in views] == [("nav", "/nightglass/")]
+    assert [(view["destination"], view["href"]) for view in views] == [
+        ("nav", "/nightglass/"),
+        ("dag_run", "/nightglass/dags/{DAG_ID}/runs/{RUN_ID}"),
+    ]

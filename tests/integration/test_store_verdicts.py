@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +9,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from nightglass.errors import InputError
+from nightglass.records import Assessment
 from nightglass.retraining.verdicts import NewVerdict, VerdictsInEffect
-from nightglass.store import Store
+from nightglass.store import Store, VerdictChangedError
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +50,7 @@ def test_verdicts_come_back_in_order_with_all_they_say(store: Store) -> None:
     assert first.model_dump() == new("b", note="scratch").model_dump() | {
         "entry": 1,
         "at": "2026-03-16T08:00:00.000000Z",
+        "withdrawn_at": None,
     }
     assert (second.slice, second.night, second.path, second.sha256) == ("camera=left", OTHER, None, None)
     assert (third.scope, third.verdict, third.entry) == ("night", "unsure", 3)
@@ -186,8 +189,111 @@ def test_writers_at_once_lose_nothing_and_repeat_nothing(store: Store, database_
     assert len(VerdictsInEffect(verdicts)) == 16
 
 
+def take_back(store: Store, entry: int, by: str = "ana") -> None:
+    store.verdict_log.withdraw("cells", entry, by, "page", NOW + HOUR)
+
+
+def test_what_was_taken_back_is_as_if_it_had_not_been_said(store: Store, database_url: str) -> None:
+    add(store, new("a", "normal", "ben"), new("a", "defect"), new("", "unsure"))
+    take_back(store, 2)
+    take_back(store, 3)
+    assert read(database_url, 'SELECT verdict, "by" FROM verdicts') == [("normal", "ben")]
+    assert [v.verdict for v in VerdictsInEffect(store.verdicts("cells")).all()] == ["normal"]
+    told = [v.withdrawn_at for v in store.verdicts("cells", nights=[NIGHT])]
+    assert told == [None, "2026-03-16T09:00:00.000000Z", "2026-03-16T09:00:00.000000Z"]
+    assert [v.entry for v in store.verdict_log.history("cells", ["a" * 64])] == [1, 2]
+
+
+def test_entries_of_words_and_of_withdrawals_are_counted_together(store: Store) -> None:
+    add(store, new("a"), new("b"))
+    take_back(store, 1)
+    assert store.verdict_log.last_entry() == 3
+    add(store, new("a"), now=NOW + HOUR)
+    assert [v.entry for v in store.verdicts("cells")] == [1, 2, 4]
+
+
+def test_a_file_does_not_bring_back_what_was_taken_back(store: Store) -> None:
+    said = new("a", "defect", at=NOW - HOUR)
+    add(store, said)
+    take_back(store, 1)
+    assert add(store, said) == 0
+    assert add(store, new("a", "defect"), now=NOW + HOUR) == 1  # but a person may say it anew
+
+
+def test_only_what_is_in_effect_is_taken_back_and_only_by_who_said_it(store: Store) -> None:
+    add(store, new("a"), new("b"))
+    add(store, new("a", "normal", "ben"), now=NOW + HOUR)
+    with pytest.raises(VerdictChangedError, match="ben said normal at"):
+        take_back(store, 1)
+    for entry, by in ((2, "ben"), (9, "ana")):
+        with pytest.raises(InputError, match="expected a verdict of"):
+            take_back(store, entry, by)
+    with pytest.raises(InputError, match="expected a verdict of"):
+        store.verdict_log.withdraw("other", 2, "ana", "page", NOW)
+    take_back(store, 2)
+    with pytest.raises(VerdictChangedError, match="taken back"):
+        take_back(store, 2)
+    assert [v.withdrawn_at is None for v in store.verdicts("cells")] == [True, False, True]
+
+
+def test_the_last_word_of_each_person_is_read_and_little_else(store: Store) -> None:
+    add(store, new("a"), new("a", "normal"), new("a", "unsure", "ben"), new("b"), new("camera=left"))
+    store.add_verdicts("other", [new("a")], NOW)
+    log = store.verdict_log
+    said = [(v.by, v.verdict) for v in log.last_words("cells", ["a" * 64, f"{NIGHT} camera=left", "none"])]
+    assert said == [("ana", "normal"), ("ben", "unsure"), ("ana", "defect")]
+    assert log.last_words("cells", []) == []
+    many = [f"{number:064x}" for number in range(2500)]  # more than a statement takes
+    assert len(log.last_words("cells", [*many, "a" * 64])) == 2
+
+
+def test_what_the_last_nights_showed_is_read_with_one_statement(
+    store: Store, make_assessment: Callable[..., Assessment]
+) -> None:
+    for night in ("2026-03-12", "2026-03-13", NIGHT):
+        shown = make_assessment(night, top_k=1).top_anomalies[0].model_copy(update={"sha256": night[-1] * 64})
+        store.publish_night(make_assessment(night, top_anomalies=[shown]), "report.html", NOW)
+    add(store, new("2", night=OTHER), new("3"), new("4"), new("f"), new("", night="2026-03-12"), new("camera=left"))
+    add(store, new("", "normal", night=OTHER))  # a night that is not published
+    found = store.verdict_log.last_words_of_nights("cells", OTHER, 2)
+    assert [v.subject for v in found] == ["3" * 64, "4" * 64, f"{NIGHT} camera=left"]
+    found = store.verdict_log.last_words_of_nights("cells", NIGHT, 9)
+    assert [v.subject for v in found] == ["2" * 64, "3" * 64, "2026-03-12"]
+
+
+def test_a_word_on_many_is_refused_where_others_spoke_after(store: Store) -> None:
+    add(store, new("a", by="ben"))
+    log, bulk = store.verdict_log, new("", "normal")
+    add(store, new("b", by="ben", night=OTHER), new("c"))  # another night; and her own
+    with pytest.raises(VerdictChangedError, match="1 verdict was given or taken back by ben"):
+        log.add_unless_changed("cells", bulk, NOW, seen=0)
+    assert log.add_unless_changed("cells", bulk, NOW, seen=1) == 1
+    take_back(store, 1, "ben")
+    with pytest.raises(VerdictChangedError, match="ben"):
+        log.add_unless_changed("cells", new("", "defect"), NOW, seen=4)
+    assert log.add_unless_changed("cells", new("", "defect"), NOW, seen=5) == 1
+
+
+def test_the_last_standing_word_is_the_persons_and_still_counts(store: Store) -> None:
+    def last() -> int | None:
+        found = store.verdict_log.last_standing("cells", NIGHT, "ana", "page")
+        return found and found.entry
+
+    assert last() is None
+    page = {"source": "page"}
+    add(store, new("a", **page), new("b", **page), new("c"), new("d", by="ben", **page), new("e", night=OTHER, **page))
+    assert last() == 2
+    add(store, new("b", "normal", "ben"), now=NOW + HOUR)
+    assert last() == 1
+    take_back(store, 1)
+    assert last() is None
+    store.verdict_log.withdraw("cells", 6, "ben", "cli", NOW)
+    assert last() == 2
+
+
 def test_no_query_changes_or_deletes_a_verdict(sql_dir: Path) -> None:
     sql = "\n".join(path.read_text() for path in (sql_dir / "queries").glob("*.sql")).lower()
-    assert "insert into verdict_log" in sql
-    for words in ("update verdict_log", "delete from verdict_log", "truncate verdict_log", "replace into verdict_log"):
-        assert words not in sql
+    for table in ("verdict_log", "verdict_withdrawals"):
+        assert f"insert into {table}" in sql
+        for words in (f"update {table}", f"delete from {table}", f"truncate {table}", f"replace into {table}"):
+            assert words not in sql

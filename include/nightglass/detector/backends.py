@@ -16,7 +16,8 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 #: Beside the network's files in a detector's folder: what torch rebuilds it from.
 WEIGHTS_NAME = "backbone.safetensors"
-_AT_ONCE = 8  # images; chosen by measurement
+#: Images that a network of OpenVINO's computes at once; chosen by measurement.
+AT_ONCE = 8
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # Linux; Windows' subsystem for Linux
 
 
@@ -39,7 +40,12 @@ class Backend(Protocol):
 
 
 def open_backend(
-    network_path: Path, backbone: Backbone, workers: int, precision: Precision = "auto", device: Device = "auto"
+    network_path: Path,
+    backbone: Backbone,
+    workers: int,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    at_once: int = AT_ONCE,
 ) -> Backend:
     """Open the network of a detector's folder for ``workers`` cores.
 
@@ -50,6 +56,7 @@ def open_backend(
         precision: Of OpenVINO's arithmetic, see `OpenVINOBackend`; torch on CUDA computes in bf16.
         device: ``auto`` takes a CUDA device where torch finds one, else the CPU; always the CPU for int8, as
             distances from embeddings of the quantised network to those of the other rank images worse than either.
+        at_once: Images that OpenVINO computes at once; 1 where they come one by one, which takes a tenth of the time.
 
     Raises:
         ModelError: The network cannot be loaded, or CUDA was asked for and is missing or the network is int8.
@@ -63,7 +70,7 @@ def open_backend(
         from nightglass.detector.torch_backend import TorchBackend, rebuild_network
 
         return TorchBackend(rebuild_network(backbone, network_path.with_name(WEIGHTS_NAME)), "cuda")
-    return OpenVINOBackend(network_path, workers, precision)
+    return OpenVINOBackend(network_path, workers, precision, at_once)
 
 
 def takes_cuda(device: Device) -> bool:
@@ -80,20 +87,21 @@ def takes_cuda(device: Device) -> bool:
 class OpenVINOBackend:
     """The network on OpenVINO's CPU plugin, one stream and thread per worker.
 
-    It always computes eight images at once: a network of one fixed shape is a tenth faster than one of any, more images
-    at once leave the processor's caches, and an image's outputs cannot depend on the size of its batch.
+    It always computes ``at_once`` images at once: a network of one fixed shape is a tenth faster than one of any, more
+    images at once leave the processor's caches, and an image's outputs cannot depend on the size of its batch.
 
     Args:
         path: The network's .xml file.
         workers: How many streams compute at once, a thread each; more callers wait for one.
         precision: ``auto`` is bf16 where the processor has it and f32 elsewhere; ``f32``; ``int8`` for a network
             that `quantize_network` wrote, whose other layers are computed as with ``auto``.
+        at_once: How many images a call of the network computes; fewer are filled up.
 
     Raises:
         ModelError: The file holds no network.
     """
 
-    def __init__(self, path: Path, workers: int, precision: Precision = "auto") -> None:
+    def __init__(self, path: Path, workers: int, precision: Precision = "auto", at_once: int = AT_ONCE) -> None:
         ov = import_openvino()
         # OpenVINO 2026.4 fills its table of numpy types on first use, behind a C++ guard that it holds while it lets
         # go of the GIL: two threads that infer for the first time would wait for each other for ever.
@@ -110,12 +118,13 @@ class OpenVINOBackend:
         try:
             network = core.read_model(path)
             shape = network.input(0).partial_shape
-            shape[0] = _AT_ONCE
+            shape[0] = at_once
             network.reshape(shape)
             self._model = core.compile_model(network, "CPU", settings)
         except RuntimeError as error:
             found = " ".join(str(error).split())[:200]
             raise ModelError(f"{path}: expected an OpenVINO network, got {found}") from error
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._local = threading.local()
 
@@ -123,11 +132,11 @@ class OpenVINOBackend:
         """Embed ``images (N, S, S, 3)`` uint8 RGB."""
         request, names = self._request(), ("embedding", "patches")
         outputs = [np.empty((len(images), *self._model.output(name).shape[1:]), np.float32) for name in names]
-        for start in range(0, len(images), _AT_ONCE):
-            part = np.ascontiguousarray(images[start : start + _AT_ONCE])
+        for start in range(0, len(images), self._at_once):
+            part = np.ascontiguousarray(images[start : start + self._at_once])
             count = len(part)
-            if count < _AT_ONCE:
-                part = np.concatenate([part, np.zeros((_AT_ONCE - count, *part.shape[1:]), np.uint8)])
+            if count < self._at_once:
+                part = np.concatenate([part, np.zeros((self._at_once - count, *part.shape[1:]), np.uint8)])
             results = request.infer([part], share_inputs=True)
             for name, output in zip(names, outputs, strict=True):
                 output[start : start + count] = results[name][:count]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from nightglass.collections import DetectorOptions, Device, Precision
-from nightglass.detector.backends import Backend, Embedded, open_backend
+from nightglass.detector.backends import AT_ONCE, Backend, Embedded, open_backend
 from nightglass.detector.calibration import Calibration
 from nightglass.detector.label_head import LabelHead, pool_features
 from nightglass.detector.memory_bank import MemoryBank, Standardization
@@ -64,14 +64,14 @@ class Detector:
     fingerprint: str
     network_path: Path
 
-    def open_backend(self, workers: int, device: Device = "auto") -> Backend:
-        """Load the network for ``workers`` threads.
+    def open_backend(self, workers: int, device: Device = "auto", at_once: int = AT_ONCE) -> Backend:
+        """Load the network for ``workers`` threads, each of which computes ``at_once`` images at once on a CPU.
 
         Raises:
             ModelError: The network cannot be loaded, or ``device`` is CUDA and there is none.
         """
         faiss.omp_set_num_threads(1)  # the workers are the parallelism
-        return open_backend(self.network_path, self.options.backbone, workers, self.precision, device)
+        return open_backend(self.network_path, self.options.backbone, workers, self.precision, device, at_once)
 
     @cached_property
     def bank_paths(self) -> list[str]:

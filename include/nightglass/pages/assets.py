@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
 from nightglass.night.report import rendering as report
+from nightglass.retraining import pages as retraining
 
 router = APIRouter()
 _STATIC = Path(__file__).parent / "static"
@@ -26,4 +27,4 @@ def read_asset(name: str) -> Response:
 @cache
 def _assets() -> dict[str, str]:
     found = {path.name: path.read_text(encoding="utf-8") for path in _STATIC.iterdir() if path.suffix in _TYPES}
-    return found | {"report.css": report.style()}
+    return found | {"report.css": report.style(), "retraining.css": retraining.own_style()}

@@ -20,16 +20,24 @@ StorageOptions = Callable[[Collection], Mapping[str, Any] | None]
 
 
 def read_all(settings: Settings) -> tuple[dict[str, Collection], list[tuple[str, str]]]:
-    """Return the collections by their name, and of each file that cannot be read its name and what is wrong."""
+    """Return the collections by their name, and of each file that does not count its name and what is wrong.
+
+    Of two files with one name the first counts, as for Airflow.
+    """
     sound: dict[str, Collection] = {}
+    files: dict[str, str] = {}
     broken: list[tuple[str, str]] = []
     for file in find_collection_files(settings.collections_dir):
         try:
             collection = _read_file(file, file.stat().st_mtime_ns)
         except (ConfigurationError, OSError) as error:
             broken.append((file.stem, str(error)))
+            continue
+        if (other := files.setdefault(collection.name, file.name)) != file.name:
+            expected = f"{file}: name: expected one file a collection"
+            broken.append((collection.name, f"{expected}, got {collection.name!r} in {other} too"))
         else:
-            sound.setdefault(collection.name, collection)
+            sound[collection.name] = collection
     return sound, broken
 
 

@@ -24,6 +24,10 @@ class Rights(Protocol):
         """Tell whether they may start the collection's nightly DAG; then they may also give verdicts."""
         ...
 
+    def may_start(self, dag_id: str) -> bool:
+        """Tell whether they may start a DAG of Airflow, such as ``retrain_<collection>``."""
+        ...
+
 
 def rights_of(request: Request) -> Rights:
     """Return the rights of whoever sent the request; the app's guard put them there."""

@@ -11,7 +11,9 @@ from nightglass.night.report import figures, rendering
 from nightglass.night.report.names import name_html, plain
 from nightglass.retraining.gate_text import gate_interval, gate_limit, gate_value
 
-_TEMPLATES = Path(__file__).parent / "templates"
+#: The folder of the sections that the gate report, the model card and the analyst's pages share, and what they call.
+TEMPLATES = Path(__file__).parent / "templates"
+GLOBALS = {"gate_value": gate_value, "gate_limit": gate_limit, "gate_interval": gate_interval}
 _NIGHT_TEMPLATES = Path(rendering.__file__).parent / "templates"
 
 
@@ -23,20 +25,26 @@ def render_page(template: str, **content: object) -> str:
 @cache
 def _templates() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, _NIGHT_TEMPLATES]),  # the night's report has the icons
+        loader=FileSystemLoader([TEMPLATES, _NIGHT_TEMPLATES]),  # the night's report has the icons
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"name": name_html, "plain": plain, "count": figures.count, "p_value": figures.p_value}
-    environment.globals |= {"gate_value": gate_value, "gate_limit": gate_limit, "gate_interval": gate_interval}
+    environment.globals |= GLOBALS
     return environment
 
 
 @cache
+def own_style() -> str:
+    """Return what these pages add to the style of the night's report."""
+    return (TEMPLATES / "retraining.css").read_text(encoding="utf-8")
+
+
+@cache
 def _style() -> str:
-    return rendering.style() + (_TEMPLATES / "retraining.css").read_text(encoding="utf-8")
+    return rendering.style() + own_style()
 
 
 def _policy() -> str:

@@ -53,18 +53,22 @@ class NewVerdict(VerdictFields):
 
 
 class Verdict(VerdictFields):
-    """A recorded verdict; ``entry`` counts all of them, ``at`` is ISO 8601 in UTC."""
+    """A recorded verdict; ``entry`` counts all of them, ``at`` is ISO 8601 in UTC.
+
+    Whoever gave it may have taken it back since, at ``withdrawn_at``: then it is as if it had never been given.
+    """
 
     entry: int
     at: str
+    withdrawn_at: str | None = None
 
 
 class VerdictsInEffect:
-    """The verdicts of a collection that no later one on the same subject replaced."""
+    """The verdicts of a collection that nobody took back and no later one on the same subject replaced."""
 
     def __init__(self, verdicts: Iterable[Verdict]) -> None:
         # ISO 8601 of fixed width: the order of the texts is the order of the times.
-        ordered = sorted(verdicts, key=_moment)
+        ordered = sorted((verdict for verdict in verdicts if verdict.withdrawn_at is None), key=_moment)
         self._by_subject = {verdict.subject: verdict for verdict in ordered}
 
     def __len__(self) -> int:
@@ -90,14 +94,15 @@ class VerdictsInEffect:
 
 
 def find_conflicts(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """Return the subjects that got different verdicts over time, the latest dispute first.
+    """Return the subjects that got different verdicts over time, the latest dispute first; none that were taken back.
 
     Returns:
         All verdicts of each such subject in the order in which they were given: the last one is in effect.
     """
     by_subject: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=_moment):
-        by_subject[verdict.subject].append(verdict)
+        if verdict.withdrawn_at is None:
+            by_subject[verdict.subject].append(verdict)
     disputed = [given for given in by_subject.values() if len({verdict.verdict for verdict in given}) > 1]
     return sorted(disputed, key=lambda given: _moment(given[-1]), reverse=True)
 

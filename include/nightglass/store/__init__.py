@@ -1,7 +1,21 @@
 """The results database: nights, top anomalies, decisions and promotions; the only place that runs SQL."""
 
-from nightglass.store.promotions import ChampionChange
+from nightglass.store.nights import NightImage, NightMeasures
+from nightglass.store.promotions import ChampionChange, VersionNights
 from nightglass.store.rows import Event, NightRow, PromotionEvent, format_time, result_sha256
 from nightglass.store.store import Store
+from nightglass.store.verdict_log import VerdictChangedError
 
-__all__ = ["ChampionChange", "Event", "NightRow", "PromotionEvent", "Store", "format_time", "result_sha256"]
+__all__ = [
+    "ChampionChange",
+    "Event",
+    "NightImage",
+    "NightMeasures",
+    "NightRow",
+    "PromotionEvent",
+    "Store",
+    "VerdictChangedError",
+    "VersionNights",
+    "format_time",
+    "result_sha256",
+]

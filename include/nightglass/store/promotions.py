@@ -37,3 +37,19 @@ def promotion_row(model_name: str, change: ChampionChange, newest: PromotionEven
             "at": max(at, newest.at) if newest else at,
         }
     )
+
+
+class VersionNights(Record):
+    """What a version has judged of a collection: how many nights, from when to when, and their images."""
+
+    version: str
+    nights: int
+    first_night: str
+    last_night: str
+    scored: int
+    anomalous: int
+
+    @property
+    def anomaly_rate(self) -> float | None:
+        """Anomalous images of those scored; None where none was."""
+        return self.anomalous / self.scored if self.scored else None

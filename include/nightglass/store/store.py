@@ -14,12 +14,15 @@ from nightglass.records import Assessment, ModelRef, NightSummary, ShownImage
 from nightglass.retraining.records import Outcome, Retraining
 from nightglass.retraining.verdicts import NewVerdict, Verdict
 from nightglass.store.database import Database
+from nightglass.store.listings import Listings
 from nightglass.store.migrations import apply_migrations
-from nightglass.store.promotions import ChampionChange, promotion_row
+from nightglass.store.nights import Nights
+from nightglass.store.promotions import ChampionChange, VersionNights, promotion_row
 from nightglass.store.queries import load_queries
 from nightglass.store.retrainings import gate_rows, retraining_row, retrainings_of
 from nightglass.store.rows import NightRow, PromotionEvent, child_rows, night_row
 from nightglass.store.shadows import Shadows
+from nightglass.store.verdict_log import VerdictLog
 from nightglass.store.verdicts import append_verdicts, read_verdicts
 
 
@@ -69,9 +72,24 @@ class Store:
         return apply_migrations(self._database, self._queries, self._sql_dir)
 
     @property
+    def nights(self) -> Nights:
+        """Single nights, as the analyst's pages show them."""
+        return Nights(self._database, self._queries)
+
+    @property
+    def verdict_log(self) -> VerdictLog:
+        """What people said of images: little of it at a time, and what takes it back."""
+        return VerdictLog(self._database, self._queries)
+
+    @property
     def shadows(self) -> Shadows:
         """The challengers that score nights beside the champion."""
         return Shadows(self._database, self._queries)
+
+    @property
+    def listings(self) -> Listings:
+        """What programs read a page at a time."""
+        return Listings(self._database, self._queries)
 
     def publish_night(self, assessment: Assessment, report_url: str, now: datetime) -> bool:
         """Replace everything known of a night, in one transaction.
@@ -177,6 +195,11 @@ class Store:
     def model_history(self, collection: str) -> list[PromotionEvent]:
         """Return who made which version production, when and until when, newest first."""
         return _events(self._fetch("model_history", collection=collection))
+
+    def nights_of_versions(self, collection: str, model_name: str) -> dict[str, VersionNights]:
+        """Return what every version of a model has judged of a collection, by version."""
+        rows = self._fetch("nights_of_versions", collection=collection, model_name=model_name)
+        return {row["version"]: VersionNights.model_validate(dict(row)) for row in rows}
 
     def nights_since_promotion(self, collection: str, model: ModelRef, before: str) -> int | None:
         """Count the nights before ``before`` that a version has judged since it replaced another one.

@@ -1,7 +1,7 @@
 """Verdicts as rows of the ``verdict_log``, and rows as verdicts."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from operator import itemgetter
 
@@ -27,7 +27,7 @@ def append_verdicts(
     for row in rows:
         before = said[row["subject"]]
         if not _is_known(row, before):
-            before.append(row)
+            before.append(row | {"is_withdrawn": False})
             before.sort(key=itemgetter("at"))  # stable: of two at one moment the one recorded last is the later
             new.append(row | {"entry": entry + len(new) + 1})
     if new:
@@ -42,7 +42,7 @@ def read_verdicts(
     if nights is None:
         found = connection.execute(queries["list_verdicts"], {"collection": collection})
     else:
-        query = _with_list(queries["list_verdicts_of_nights"], "nights")
+        query = with_list(queries["list_verdicts_of_nights"], "nights")
         found = connection.execute(query, {"collection": collection, "nights": sorted(nights)})
     return [Verdict.model_validate(dict(row)) for row in found.mappings()]
 
@@ -63,19 +63,20 @@ def _said_before(
     connection: Connection, queries: Queries, collection: str, subjects: set[str]
 ) -> defaultdict[str, list[Row]]:
     """Return what was said of each subject, in the order of the times."""
-    query = _with_list(queries["verdicts_on_subjects"], "subjects")
+    query = with_list(queries["verdicts_on_subjects"], "subjects")
     said: defaultdict[str, list[Row]] = defaultdict(list)
-    ordered = sorted(subjects)
-    for start in range(0, len(ordered), _SUBJECTS_AT_ONCE):
-        some = ordered[start : start + _SUBJECTS_AT_ONCE]
+    for some in in_pieces(subjects):
         for row in connection.execute(query, {"collection": collection, "subjects": some}).mappings():
             said[row["subject"]].append(dict(row))
     return said
 
 
 def _is_known(row: Row, said: list[Row]) -> bool:
-    """Tell whether the person said just this at this very moment, or said it last of all until then."""
-    last = next((other for other in reversed(said) if other["at"] <= row["at"]), None)
+    """Tell whether the person said just this at this very moment, or said it last of all until then.
+
+    What was taken back is not said any more; but a file that has it with its time does not bring it back.
+    """
+    last = next((other for other in reversed(said) if other["at"] <= row["at"] and not other["is_withdrawn"]), None)
     return any(
         (other is last or other["at"] == row["at"])
         and (other["verdict"], other["by"]) == (row["verdict"], row["by"])
@@ -97,6 +98,13 @@ def _verdict_row(collection: str, verdict: NewVerdict, moment: str) -> Row:
     )
 
 
-def _with_list(query: TextClause, name: str) -> TextClause:
+def in_pieces(subjects: Iterable[str]) -> Iterator[list[str]]:
+    """Cut subjects into as many as a statement has room for."""
+    ordered = sorted(set(subjects))
+    for start in range(0, len(ordered), _SUBJECTS_AT_ONCE):
+        yield ordered[start : start + _SUBJECTS_AT_ONCE]
+
+
+def with_list(query: TextClause, name: str) -> TextClause:
     """Let a parameter of ``query`` be a list of texts."""
     return query.bindparams(bindparam(name, expanding=True, type_=String()))

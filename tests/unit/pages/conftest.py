@@ -8,6 +8,7 @@ from fastapi import HTTPException, Request
 from fastapi.testclient import TestClient
 
 from nightglass.pages.app import create_app
+from nightglass.registry import Registry
 from nightglass.settings import Settings
 from nightglass.store import Store
 
@@ -18,6 +19,7 @@ class People:
 
     readers: dict[str, set[str]] = field(default_factory=lambda: {"ana": {"cells", "lids"}, "olu": {"cells"}})
     writers: dict[str, set[str]] = field(default_factory=lambda: {"ana": {"cells"}})
+    starters: dict[str, set[str]] = field(default_factory=lambda: {"ana": {"retrain_cells", "rollback_cells"}})
 
     def authenticate(self, request: Request) -> "Person":
         name = request.headers.get("X-Test-User")
@@ -38,6 +40,9 @@ class Person:
 
     def may_change(self, collection: str) -> bool:
         return collection in self.people.writers.get(self.user_name, set())
+
+    def may_start(self, dag_id: str) -> bool:
+        return dag_id in self.people.starters.get(self.user_name, set())
 
 
 @pytest.fixture
@@ -78,3 +83,11 @@ def ana(client: TestClient) -> TestClient:
     """Ana reads both collections and may change `cells`."""
     client.headers["X-Test-User"] = "ana"
     return client
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's empty database, which takes it seconds to create."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    assert Registry(f"sqlite:///{file}", file.parent).get_champion("none") is None
+    return file

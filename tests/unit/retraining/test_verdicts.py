@@ -118,3 +118,15 @@ def test_conflicts_are_subjects_with_different_words() -> None:
     found = find_conflicts(verdicts)
     assert [[verdict.entry for verdict in conflict] for conflict in found] == [[6, 7], [1, 8, 3]]
     assert [(verdict.by, verdict.verdict) for verdict in found[1]][-1] == ("ben", "normal")
+
+
+def test_what_was_taken_back_neither_counts_nor_disputes() -> None:
+    verdicts = [
+        given(1, A, "defect"),
+        given(2, A, "normal", by="ben").model_copy(update={"withdrawn_at": "2026-03-21"}),
+    ]
+    found = VerdictsInEffect(verdicts).find(NIGHT, A)
+    assert found is not None
+    assert found.entry == 1
+    assert find_conflicts(verdicts) == []
+    assert len(VerdictsInEffect(verdicts[1:])) == 0

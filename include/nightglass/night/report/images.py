@@ -48,6 +48,15 @@ def open_picture(source: Folder, name: str) -> Image.Image:
         data = source.read_bytes(name)
     except InputError as error:
         raise InputError(f"{name}: expected in the score folder, got nothing there") from error
+    return decode_picture(data, name)
+
+
+def decode_picture(data: bytes, name: str) -> Image.Image:
+    """Decode one picture; ``name`` is what messages call it.
+
+    Raises:
+        InputError: It is no image, or is too large.
+    """
     try:
         picture = Image.open(io.BytesIO(data))
         if picture.width * picture.height > MAX_SOURCE_PIXELS:

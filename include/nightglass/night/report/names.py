@@ -21,11 +21,15 @@ def plain(text: str, limit: int = TITLE_CHARACTERS) -> str:
 
     The result is not escaped for HTML and never longer than ``limit + 1`` characters.
     """
+    if _is_harmless(text, limit):
+        return text
     return "".join(token for token, _ in _tokens(text, limit))
 
 
 def name_html(text: str, limit: int = SHOWN_CHARACTERS) -> Markup:
     """Return a name as isolated HTML; a shortened one carries more of itself in its ``title``."""
+    if _is_harmless(text, limit):
+        return Markup('<bdi class="name">{}</bdi>').format(text)
     tokens = _tokens(text, limit)
     shown = Markup("").join(
         Markup('<span class="escape">{}</span>').format(token) if is_hidden else escape(token)
@@ -39,6 +43,11 @@ def name_html(text: str, limit: int = SHOWN_CHARACTERS) -> Markup:
 def without_credentials(url: str) -> str:
     """Return an address without the user and password that it may hold."""
     return _CREDENTIALS.sub("//", url)
+
+
+def _is_harmless(text: str, limit: int) -> bool:
+    """Tell whether nothing is to be written out or left out: nearly always, and hundreds of times on a page."""
+    return len(text) <= limit and text.isascii() and text.isprintable()
 
 
 def _tokens(text: str, limit: int) -> list[tuple[str, bool]]:

@@ -22,7 +22,7 @@ from nightglass.night.report.sections import (
     without_verb,
 )
 from nightglass.night.report.shadow import ShadowSection, build_shadow
-from nightglass.night.report.source import Summary, read_scored_night
+from nightglass.night.report.source import ScoredNight, Summary, read_scored_night
 from nightglass.night.report.trends import Trends, build_trends
 from nightglass.night.report.verdicts import VerdictSection, build_verdicts
 from nightglass.records import NightSummary, ValidationReport, Verb
@@ -69,7 +69,18 @@ def build_page(
     Raises:
         InputError: It is no score folder, or one of its files is not what it should be.
     """
-    night = read_scored_night(source)
+    return arrange_page(read_scored_night(source), source, trend=trend, judged=judged, has_pictures=has_pictures)
+
+
+def arrange_page(
+    night: ScoredNight,
+    source: Folder,
+    *,
+    trend: Sequence[NightSummary] = (),
+    judged: Sequence[JudgedNight] = (),
+    has_pictures: bool = True,
+) -> ReportPage:
+    """Arrange what a night says that has been read already; its pictures lie in ``source``. See :func:`build_page`."""
     summary, assessment = night.summary, night.assessment
     decision = assessment.decision if assessment else None
     return ReportPage(

@@ -72,7 +72,7 @@ def read_scored_night(source: Folder) -> ScoredNight:
         InputError: It is no score folder, or one of its files is missing or not what it should be.
     """
     if source.exists("assessment.json"):
-        return _from_assessment(_read_record(source, "assessment.json", Assessment), source)
+        return night_of_assessment(_read_record(source, "assessment.json", Assessment), source)
     if not source.exists("summary.json"):
         raise InputError(f"{source.url}: expected a score folder with summary.json or assessment.json, got none")
     summary = _read_record(source, "summary.json", Summary)
@@ -96,7 +96,12 @@ def read_shadow(source: Folder) -> ShadowNight | None:
     return _read_record(source, SHADOW_NAME, ShadowNight) if source.exists(SHADOW_NAME) else None
 
 
-def _from_assessment(assessment: Assessment, source: Folder) -> ScoredNight:
+def night_of_assessment(assessment: Assessment, source: Folder) -> ScoredNight:
+    """Return a night as its assessment has it; ``source`` is its score folder.
+
+    Raises:
+        InputError: A file beside it is not what it should be.
+    """
     return ScoredNight(
         summary=Summary.model_validate(assessment.model_dump() | {"model": assessment.model_name}),
         top_anomalies=assessment.top_anomalies,

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -38,6 +39,7 @@ _ROLES = {
 _NAMESPACE = re.compile(r"^\{[^}]*\}")
 _POINTS_PER_INCH = 72
 FONT_SIZE = 11
+_DRAWING = RLock()  # matplotlib's settings are those of the whole process, and pages are drawn in threads
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def drawing(name: str, width: int, height: int) -> Iterator[tuple["Figure", "Axe
         "grid.color": GRID,
         "grid.linewidth": 0.8,
     }
-    with mpl.rc_context(settings):
+    with _DRAWING, mpl.rc_context(settings):
         chart = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
         axes = chart.add_subplot()
         for part in (chart.patch, axes.patch):

@@ -1,0 +1,87 @@
+"""Published nights as the pages look into them: their scored images, by content."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Annotated
+
+from fastapi import Path, Request
+from starlette.exceptions import HTTPException
+
+from nightglass.collections import Collection
+from nightglass.pages.places import find_collection, open_night, open_store
+from nightglass.settings import Settings, read_settings
+from nightglass.similar.contents import FoundImage, find_image
+from nightglass.similar.night import ScoredNight, UnfinishedNightError
+from nightglass.similar.shelf import Shelf
+from nightglass.store import NightRow
+
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """A scored image of a published night, with all that is needed to look at it closer."""
+
+    collection: Collection
+    row: NightRow
+    night: ScoredNight
+    found: FoundImage
+
+    @property
+    def path(self) -> str:
+        """Its path below the night's images."""
+        return str(self.found.scores["path"])
+
+    @property
+    def sha256(self) -> str:
+        """Of its content."""
+        return str(self.found.scores["sha256"])
+
+    @property
+    def address(self) -> str:
+        """The end of its page's address, behind the app's root."""
+        return image_address(self.collection.name, self.row.night, self.sha256)
+
+
+def image_address(collection: str, night: str, sha256: str) -> str:
+    """Return where an image's page is, behind the app's root."""
+    return f"/collections/{collection}/nights/{night}/images/{sha256}"
+
+
+def find_shown(request: Request, collection: str, night: date, sha256: str) -> ShownImage:
+    """Find an image of a published night by its content.
+
+    Raises:
+        HTTPException: 404: no such night, or no such image in it; 409: the night is being scored again.
+    """
+    settings, name = read_settings(), night.isoformat()
+    known = find_collection(collection, settings)
+    with open_store(settings) as store:
+        row = store.nights.find(collection, name)
+    if row is None:
+        raise HTTPException(404, f"{collection}: expected a published night, got {name}")
+    scored = as_scored(request, known, row, settings)
+    try:
+        found = find_image(scored, sha256, shelf(settings))
+    except UnfinishedNightError as error:
+        raise HTTPException(409, f"{error}; look again in some minutes") from error
+    if found is None:
+        raise HTTPException(404, f"{collection} {name}: expected a scored image, got none with sha256 {sha256[:12]}…")
+    return ShownImage(known, row, scored, found)
+
+
+def as_scored(request: Request, collection: Collection, row: NightRow, settings: Settings) -> ScoredNight:
+    """Return where a published night's scores are."""
+    folder = open_night(request, collection, row.night, settings)
+    return ScoredNight(row.collection, row.night, row.model_name, row.model_version, row.scored, folder)
+
+
+def shelf(settings: Settings) -> Shelf:
+    """Return what keeps the nights' indexes in this process."""
+    return _shelf(settings.search_memory_mb * 2**20)
+
+
+@lru_cache(maxsize=1)
+def _shelf(max_bytes: int) -> Shelf:
+    return Shelf(max_bytes)
