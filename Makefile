@@ -30,7 +30,7 @@ check: .venv/.installed-dev ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-BENCHMARKS := 'throughput --large' fit quality memory scale retraining decisions 'decisions --replay'
+BENCHMARKS := 'throughput --large' fit quality memory scale pages search predict retraining decisions 'decisions --replay'
 
 bench: .venv/.installed-demo ## measure speed, accuracy and memory, peers side by side (two hours and more)
 	@failed=0; for benchmark in $(BENCHMARKS); do \

@@ -134,7 +134,7 @@ def test_airflow_runs_one_plugin_and_what_it_imports_with_the_first_page():
     files = {path.name for path in folder.iterdir() if path.name != "__pycache__"}
     rules = [line for line in (folder / ".airflowignore").read_text().splitlines() if not line.startswith("#")]
 
-    assert files == {".airflowignore", "main.py", "nightglass_rights.py"}
+    assert files == {".airflowignore", "main.py", "nightglass_rights.py", "nightglass_runs.py"}
     assert rules == ["*.py", "!main.py"]
     # Every process of Airflow loads its plugins.
     top = ast.parse((folder / "main.py").read_text()).body

@@ -175,6 +175,9 @@ def test_an_uploaded_image_is_found_again(admin, loop, site):
     admin.open("/search")
     page = admin.page
     known = max((site.images / NAME / FIRST / "right").iterdir())
+    for box in page.locator("[name=collections]:checked").all():
+        box.uncheck()
+    page.get_by_label(NAME, exact=True).check()
     page.get_by_label("Give an image").set_input_files(known)
     page.locator("button.go").click()
     first = page.locator(".result-card").first

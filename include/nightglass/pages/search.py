@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from nightglass.collections import NAME_PATTERN, Collection
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.pages.bodies import MOST_IMAGE_BYTES, ImageBody
-from nightglass.pages.places import read_all
+from nightglass.pages.places import open_store, read_all
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import RightsDep, check_reader
 from nightglass.pages.scored import ShownImage, find_shown
@@ -98,7 +98,7 @@ def show_search(
         request,
         "search.html",
         collections=sorted(readable, key=lambda known: known.name),
-        chosen=[known.name for known in chosen] or [known.name for known in readable[:1]],
+        chosen=[known.name for known in chosen] or _preselect(readable, settings),
         first=first,
         last=last,
         shown=shown,
@@ -109,6 +109,13 @@ def show_search(
         most_mib=MOST_IMAGE_BYTES // 2**20,
         level=3,
     )
+
+
+def _preselect(readable: Sequence[Collection], settings: Settings) -> list[str]:
+    """Return the name of the collection with the newest night; each one more is a champion to load."""
+    with open_store(settings) as store:
+        newest = [(row.night, known.name) for known in readable for row in store.list_nights(known.name, 1)]
+    return [name for _, name in sorted(newest)[-1:]]
 
 
 @router.post("/search", response_class=HTMLResponse)
