@@ -11,24 +11,13 @@ import pytest
 from playwright.sync_api import FrameLocator, expect
 
 from nightglass.retraining.verdicts import VerdictsInEffect
-from nightglass.settings import Settings
 from nightglass.store import Store
-from tests.conftest import write_panels
+from tests.e2e.browsed_nights import FIRST, HOSTILE, NAME, NIGHT, publish_nights
 from tests.e2e.browsing import Visitor, open_chromium, sign_in
 from tests.e2e.retraining_loop import Loop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-NAME, FIRST, NIGHT = "browsed", "2026-03-02", "2026-03-03"
 PAGE = f"/collections/{NAME}/nights/{NIGHT}"
-COLLECTION = """
-images: {images}/browsed/{{night}}
-schedule: null
-slices: "^(?P<line>left|right)/"
-ready: {{quiet_minutes: 0, poll_seconds: 10}}
-detector: {{precision: auto, patch_bank_size: 2000, backbone: {{image_size: 96}}}}
-scoring: {{top_k: 6}}
-validation: {{min_images: 20}}
-"""
 _WRITE = """async ([url, body]) => (await fetch(url, {
     method: "POST", body, headers: {"Content-Type": "application/json", "X-Nightglass": "1"}})).status"""
 WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
@@ -36,31 +25,7 @@ WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def loop(site, airflow, nightglass, run_night) -> Loop:
-    """Two published nights with defects in them, and two versions that were champion."""
-    loop = Loop(NAME, airflow, Settings(home=site.home).resolved(), site.collections / f"{NAME}.yaml")
-    loop.file.write_text(COLLECTION.format(images=site.images))
-    for version in ("1", "2"):
-        good = write_panels(site.images / f"browsed-good-{version}", range(60 * int(version)))
-        out = ("--out", site.home / f"browsed-{version}", "--collection", loop.file, "--register")
-        _succeed(nightglass("fit", "--images", good, *out, env=_home(site)))
-    promote = ("models", "promote", "--collection", loop.file, "--version", "2", "--reason", "more images")
-    for kind in ("nightly", "retrain", "rollback"):
-        airflow.wait_for_dag(f"{kind}_{NAME}")
-    for night, first in ((FIRST, 200), (NIGHT, 300)):
-        write_panels(site.images / NAME / night / "left", range(first, first + 20), defects=2)
-        write_panels(site.images / NAME / night / "right", range(first + 50, first + 70), defects=2)
-        assert run_night(NAME, night)[0] == "success"
-        if night == FIRST:
-            _succeed(nightglass(*promote, env=_home(site)))
-    return loop
-
-
-def _home(site) -> dict[str, str]:
-    return {"NIGHTGLASS_HOME": str(site.home)}
-
-
-def _succeed(done) -> None:
-    assert done.returncode == 0, done.stderr
+    return publish_nights(site, airflow, nightglass, run_night)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +167,19 @@ def test_what_is_no_image_is_told_and_nothing_runs(admin, loop, tmp_path, name, 
     assert page.evaluate("window.pwned") is None
     # The browser itself notes the refused request.
     admin.complaints[:] = [said for said in admin.complaints if "status of 4" not in said]
+
+
+def test_hostile_names_and_exif_are_shown_and_never_run(admin, loop):
+    admin.page.on("dialog", lambda dialog: admin.complaints.append(f"dialog: {dialog.message}"))
+    admin.open(PAGE)
+    titles = admin.page.locator(".entry h3 a", has_text=re.compile(r"onerror|pwned|etc"))
+    expect(titles).to_have_count(len(HOSTILE))
+    for address in [title.get_attribute("href") for title in titles.all()]:
+        page = admin.open(address.removeprefix("/nightglass"))
+        page.wait_for_load_state("networkidle")
+        expect(page.locator("h1")).to_contain_text("right/")
+        expect(page.get_by_role("cell", name=re.compile("window.pwned")).first).to_be_visible()
+        assert page.evaluate("window.pwned") is None
 
 
 def test_a_viewer_reads_and_cannot_write(airflow, chromium, loop):
