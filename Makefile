@@ -9,7 +9,7 @@ export GX_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench lock
+.PHONY: help setup demo up env test check bench lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,6 +21,9 @@ demo: .venv/.installed-demo ## real photographs through a real Airflow: change, 
 
 up: .venv/.installed ## serve the Airflow UI with these DAGs until Ctrl-C
 	@$(BIN)/python demo/up.py
+
+env: ## write .env with fresh secrets for docker-compose.yaml; refuses to overwrite one
+	@$(PYTHON) deploy/make_env.py
 
 test: .venv/.installed-dev .venv/.installed-demo ## run every test
 	$(BIN)/python -m pytest

@@ -1,0 +1,1 @@
+"""What stands around Nightglass in production: docker-compose.yaml and its services."""
