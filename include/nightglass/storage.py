@@ -4,6 +4,7 @@ Files appear whole or not at all: local writes go to a temporary name and are mo
 whole objects. Every failure becomes one clear error that names the place.
 """
 
+import errno
 import os
 import posixpath
 import re
@@ -64,6 +65,18 @@ class Folder:
         """Return the whole content of ``name``."""
         with explaining(f"{self.url}/{name}"):
             return bytes(self.fs.cat_file(self.path(name)))
+
+    def read_start(self, name: str, max_bytes: int) -> bytes:
+        """Return ``name``, or of a longer one its first ``max_bytes``; a store is asked once, and for no more."""
+        with explaining(f"{self.url}/{name}"):
+            path = self.path(name)
+            try:
+                return bytes(self.fs.cat_file(path, start=0, end=max_bytes))
+            except OSError as error:
+                # S3 refuses to give a range of an empty object.
+                if error.errno != errno.EINVAL or self.fs.info(path)["size"]:
+                    raise
+                return b""
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write ``name`` whole or not at all."""
@@ -187,6 +200,11 @@ class Folders:
         """Return the whole content of ``name``."""
         folder, inner = self._find(name)
         return folder.read_bytes(inner)
+
+    def read_start(self, name: str, max_bytes: int) -> bytes:
+        """Return ``name``, or of a longer one its first ``max_bytes``."""
+        folder, inner = self._find(name)
+        return folder.read_start(inner, max_bytes)
 
     def _find(self, name: str) -> tuple[Folder, str]:
         number, _, inner = name.partition("/")

@@ -47,7 +47,7 @@ def read_details(name: str, settings: Settings, limit: int) -> list[VersionDetai
     Raises:
         StorageError: MLflow does not answer.
     """
-    if not _has_begun(settings.tracking_url):
+    if not has_begun(settings.tracking_url):
         return []
     tracking = Tracking(settings.tracking_url, settings.home / "mlartifacts")
     with tracking.session() as client:
@@ -57,7 +57,7 @@ def read_details(name: str, settings: Settings, limit: int) -> list[VersionDetai
         description = _find_description(each, settings)
         if description is None and reads_artifacts and not _is_missing(each):
             try:
-                description = _fetch_description(each, tracking)
+                description = fetch_description(ModelRef(name=each.name, version=each.version), tracking)
             except StorageError as error:  # the other versions' files lie in the same store
                 _log.warning("%s: the detectors' descriptions are not shown: %s", name, error)
                 reads_artifacts = False
@@ -70,7 +70,7 @@ def read_details(name: str, settings: Settings, limit: int) -> list[VersionDetai
     return details
 
 
-def _has_begun(tracking_url: str) -> bool:
+def has_begun(tracking_url: str) -> bool:
     """Tell whether there is an MLflow at all: to look into an SQLite file would create it."""
     if not tracking_url.startswith("sqlite:///"):
         return True
@@ -101,7 +101,7 @@ def _find_description(found: RegisteredVersion, settings: Settings) -> "Descript
     return None
 
 
-def _fetch_description(found: RegisteredVersion, tracking: Tracking) -> "Description | None":
+def fetch_description(ref: ModelRef, tracking: Tracking) -> "Description | None":
     """Fetch two small files of a detector; None where it has none that can be read.
 
     Raises:
@@ -109,7 +109,7 @@ def _fetch_description(found: RegisteredVersion, tracking: Tracking) -> "Descrip
     """
     from nightglass.detector.files import DESCRIPTION, read_description
 
-    uri = ModelRef(name=found.name, version=found.version).uri
+    uri = ref.uri
     try:
         with tempfile.TemporaryDirectory(prefix="nightglass-") as folder, tracking.session():
             from mlflow.artifacts import download_artifacts

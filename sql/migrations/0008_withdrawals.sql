@@ -11,9 +11,7 @@ CREATE TABLE verdict_withdrawals (
 CREATE INDEX verdict_log_in_bulk ON verdict_log (collection, night) WHERE scope <> 'image';
 
 -- The same view without what was taken back.
-DROP VIEW verdicts;
-
-CREATE VIEW verdicts AS
+CREATE OR REPLACE VIEW verdicts AS
 SELECT
     collection,
     night,

@@ -56,8 +56,8 @@ VALUES (:collection, :night, :reason, :images);
 SELECT
     collection, night, images, ignored, scored, quarantined, anomalous, anomaly_rate, decision, sentence, model_name,
     model_version, data_version, image_threshold, false_alarm_rate, separability, validation_passed,
-    validation_warnings, images_url, report_url, published_at
-FROM nights
+    validation_warnings, images_url, report_url, published_at, result_sha256
+FROM night_results
 WHERE CAST(:collection AS TEXT) IS NULL OR collection = :collection
 ORDER BY night DESC, collection
 LIMIT :limit;
@@ -66,8 +66,8 @@ LIMIT :limit;
 SELECT
     collection, night, images, ignored, scored, quarantined, anomalous, anomaly_rate, decision, sentence, model_name,
     model_version, data_version, image_threshold, false_alarm_rate, separability, validation_passed,
-    validation_warnings, images_url, report_url, published_at
-FROM nights
+    validation_warnings, images_url, report_url, published_at, result_sha256
+FROM night_results
 WHERE collection = :collection AND night = :night;
 
 -- name: nights_beside

@@ -68,12 +68,6 @@ FROM (
 JOIN night_anomalies AS a ON a.collection = :collection AND a.night = n.night
 ORDER BY n.night DESC, a.rank;
 
--- name: top_anomaly
-SELECT a.night, n.model_version, a.path, a.sha256
-FROM night_anomalies AS a
-INNER JOIN night_results AS n ON n.collection = a.collection AND n.night = a.night
-WHERE a.collection = :collection AND a.night = :night AND a.rank = :rank;
-
 -- name: night_measures
 -- The last nights' anomaly rate and largest PSI with what was usual then, oldest first.
 SELECT

@@ -46,7 +46,7 @@ def admin(airflow, chromium, loop) -> Iterator[Visitor]:
 def in_effect(loop: Loop, rank: int) -> str | None:
     """What the database says of one of the night's top anomalies."""
     with Store.connect(loop.settings.database_url, loop.settings.sql_dir) as store:
-        image = store.find_top_anomaly(NAME, NIGHT, rank)
+        image = store.nights.images(NAME, NIGHT)[rank - 1]
         found = VerdictsInEffect(store.verdicts(NAME)).find(NIGHT, image.sha256, ())
     return found and f"{found.verdict} by {found.by}"
 
@@ -79,6 +79,23 @@ def test_a_verdict_by_key_is_in_the_database_and_undo_takes_it_back(admin, loop)
     expect(entry(frame, 2)).to_have_attribute("data-verdict", "none")
     assert (in_effect(loop, 1), in_effect(loop, 2)) == ("defect by admin", None)
     frame.locator("#undo").click()
+    expect(entry(frame, 1)).to_have_attribute("data-verdict", "none")
+    assert in_effect(loop, 1) is None
+
+
+def test_a_key_that_is_held_says_its_word_once(admin, loop):
+    frame = open_night(admin)
+    for rank in (1, 2):
+        entry(frame, rank).focus()
+        admin.page.keyboard.press("u")
+        expect(entry(frame, rank)).to_have_attribute("data-verdict", "unsure")
+    admin.page.keyboard.down("z")
+    expect(entry(frame, 2)).to_have_attribute("data-verdict", "none")
+    admin.page.keyboard.down("z")  # the same as the keyboard repeating it
+    admin.page.wait_for_load_state("networkidle")
+    expect(entry(frame, 1)).to_have_attribute("data-verdict", "unsure")
+    admin.page.keyboard.up("z")
+    admin.page.keyboard.press("z")
     expect(entry(frame, 1)).to_have_attribute("data-verdict", "none")
     assert in_effect(loop, 1) is None
 

@@ -56,7 +56,7 @@ def test_a_verdict_of_a_page_is_in_the_database_with_its_giver(airflow, browser,
 
     settings = Settings(home=site.home).resolved()
     with Store.connect(settings.database_url, settings.sql_dir) as store:
-        image = store.find_top_anomaly(NAME, NIGHT, 1)
+        image = store.nights.images(NAME, NIGHT)[0]
     body = {"rank": 1, "sha256": image.sha256, "verdict": "defect"}
     refused = browser.post(f"{night}/verdicts", json=body)
     said = browser.post(f"{night}/verdicts", json=body, headers={"X-Nightglass": "1"})

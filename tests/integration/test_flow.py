@@ -13,8 +13,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from nightglass.engine.score import finish_scores
+from nightglass.engine.shards import plan_shards
 from nightglass.errors import AccessDeniedError, InputError, ModelError, StorageError, ValidationFailedError
+from nightglass.images.manifest_file import ROW_COLUMNS, read_manifest
 from nightglass.night import flow
+from nightglass.night.plan import PlannedNight
 from nightglass.retraining.verdicts import NewVerdict
 from nightglass.settings import read_settings
 from nightglass.storage import open_folder
@@ -120,6 +124,32 @@ def test_a_second_run_of_the_same_night_changes_no_row_and_scores_nothing(home: 
     assert every_row(home) == before
     assert scores.read_bytes() == content
     assert scores.stat().st_mtime_ns > written_at
+
+
+def test_a_night_that_died_while_it_was_scored_again_is_finished(home: Path, tmp_path: Path) -> None:
+    write_panels(tmp_path / "images/2026-03-02", range(100, 150), defects=2)
+    run_night(home, "2026-03-02")
+    before, folder = every_row(home), home / "nights/line/2026-03-02"
+    plan = flow.list_night(str(home / "line.yaml"), "2026-03-02", rescore=True)
+    assert (folder / "assessment.json").exists()  # until there are new scores the old ones stand
+    for shard in flow.validate_night(plan):
+        flow.score_night_shard(plan, shard)
+    finish_scores(
+        PlannedNight(plan, None).job(),
+        read_manifest(open_folder(folder), columns=ROW_COLUMNS),
+        plan_shards(plan.images, 20),
+    )
+    left = {path.name for path in folder.iterdir()}
+    assert not left & {"assessment.json", "report.html"}
+    assert {"scores.parquet", "summary.json", "validation.json"} <= left
+    with pytest.raises(InputError, match=r"assessment\.json"):
+        flow.publish_night(plan)
+    flow.assess_night(plan)
+    for _ in range(2):
+        assert flow.publish_night(plan)["changed"] is False
+    assert every_row(home) == before
+    flow.assess_night(plan)  # without the shards, which are gone by now
+    assert flow.publish_night(plan)["changed"] is False
 
 
 def test_quiet_nights_make_a_baseline_and_a_bad_night_asks_for_retraining(home: Path, tmp_path: Path) -> None:

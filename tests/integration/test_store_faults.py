@@ -2,9 +2,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from nightglass.errors import AccessDeniedError, ConfigurationError, StorageError
+from nightglass.pages.places import open_store
+from nightglass.settings import Settings
 from nightglass.store import Store
 
 pytestmark = pytest.mark.integration
@@ -41,6 +43,19 @@ def test_a_server_that_is_down_may_heal(sql_dir: Path) -> None:
     assert caught.value.can_heal
     assert "tiger-tail" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_pages_log_in_once_and_again_after_the_server_has_cut_them_off(postgres_url: str, tmp_path: Path) -> None:
+    with open_store(Settings(home=tmp_path, database_url=postgres_url).resolved()) as store:
+        logins: list[object] = []
+        event.listen(store._database.engine, "connect", lambda connection, _: logins.append(connection))
+        assert [store.list_nights() for _ in range(10)] == [[]] * 10
+        assert logins == []  # the connection that migrated is still there
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'nightglass'"
+        read(postgres_url, f"SELECT pg_terminate_backend(pid) {others}")
+        assert [store.list_nights() for _ in range(10)] == [[]] * 10
+        assert len(logins) == 1
+        store.close()
 
 
 @pytest.mark.parametrize("url", ["not an address", "mysql://ana:tiger-tail@h/d", "sqlite://", "sqlite:///:memory:"])

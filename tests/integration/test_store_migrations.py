@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,34 @@ def test_a_failing_migration_leaves_nothing_behind(database_url: str, sql_dir: P
     assert inspect(engine).get_table_names() == ["schema_migrations"]
     engine.dispose()
     assert read(database_url, "SELECT version FROM schema_migrations") == [(1,)]
+
+
+def test_a_replaced_view_keeps_the_views_of_others_and_their_rights(
+    postgres_url: str, sql_dir: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "sql"
+    (older / "migrations").mkdir(parents=True)
+    (older / "queries").symlink_to(sql_dir / "queries")
+    for migration in sorted((sql_dir / "migrations").iterdir())[:7]:
+        shutil.copy(migration, older / "migrations")
+    with Store.connect(postgres_url, older) as store:
+        store.migrate()
+    engine = create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE VIEW defects AS SELECT path FROM verdicts WHERE verdict = 'defect'"))
+        connection.execute(text("GRANT SELECT ON verdicts TO guarded"))
+        entry = """INSERT INTO verdict_log
+            (entry, collection, night, scope, path, sha256, verdict, "at", "by", note, source)
+            VALUES (1, 'cells', '2026-07-24', 'image', 'a.png', :sha256, 'defect', '2026-07-25', 'ana', '', 'page')"""
+        connection.execute(text(entry), {"sha256": "a" * 64})
+    with Store.connect(postgres_url, sql_dir) as store:
+        assert store.migrate()[0] == 8
+    assert read(postgres_url, "SELECT path FROM defects") == [("a.png",)]
+    assert read(postgres_url, "SELECT has_table_privilege('guarded', 'verdicts', 'SELECT')") == [(True,)]
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO verdict_withdrawals VALUES (2, 1, '2026-07-26', 'ana', 'page')"))
+    engine.dispose()
+    assert read(postgres_url, "SELECT path FROM defects") == []
 
 
 def test_a_database_that_is_newer_than_the_code_is_refused(store: Store, database_url: str, sql_dir: Path) -> None:

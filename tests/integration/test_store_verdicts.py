@@ -189,8 +189,8 @@ def test_writers_at_once_lose_nothing_and_repeat_nothing(store: Store, database_
     assert len(VerdictsInEffect(verdicts)) == 16
 
 
-def take_back(store: Store, entry: int, by: str = "ana") -> None:
-    store.verdict_log.withdraw("cells", entry, by, "page", NOW + HOUR)
+def take_back(store: Store, entry: int, by: str = "ana", source: str = "cli", night: str = NIGHT) -> None:
+    store.verdict_log.withdraw("cells", entry, by, source, NOW + HOUR, night=night)
 
 
 def test_what_was_taken_back_is_as_if_it_had_not_been_said(store: Store, database_url: str) -> None:
@@ -229,7 +229,10 @@ def test_only_what_is_in_effect_is_taken_back_and_only_by_who_said_it(store: Sto
         with pytest.raises(InputError, match="expected a verdict of"):
             take_back(store, entry, by)
     with pytest.raises(InputError, match="expected a verdict of"):
-        store.verdict_log.withdraw("other", 2, "ana", "page", NOW)
+        store.verdict_log.withdraw("other", 2, "ana", "cli", NOW, night=NIGHT)
+    for elsewhere in ({"night": OTHER}, {"source": "page"}):
+        with pytest.raises(InputError, match="expected a verdict of"):
+            take_back(store, 2, **elsewhere)
     take_back(store, 2)
     with pytest.raises(VerdictChangedError, match="taken back"):
         take_back(store, 2)
@@ -285,9 +288,9 @@ def test_the_last_standing_word_is_the_persons_and_still_counts(store: Store) ->
     assert last() == 2
     add(store, new("b", "normal", "ben"), now=NOW + HOUR)
     assert last() == 1
-    take_back(store, 1)
+    take_back(store, 1, source="page")
     assert last() is None
-    store.verdict_log.withdraw("cells", 6, "ben", "cli", NOW)
+    store.verdict_log.withdraw("cells", 6, "ben", "cli", NOW, night=NIGHT)
     assert last() == 2
 
 

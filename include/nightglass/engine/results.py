@@ -17,7 +17,7 @@ SHADOW_NAME, SHADOW_FOLDER = "shadow.json", "shadow"
 LOCK_NAME = ".lock"
 _STAGING = ".results"
 _SCORED = (SCORES_NAME, QUARANTINE_NAME, INDEX_NAME, TOP_NAME, MAPS_FOLDER)
-_JUDGED = (VALIDATION_NAME, ASSESSMENT_NAME, REPORT_NAME)
+_JUDGED = (ASSESSMENT_NAME, VALIDATION_NAME, REPORT_NAME)
 
 
 def stage_results(out: Folder) -> Folder:
@@ -29,9 +29,12 @@ def stage_results(out: Folder) -> Folder:
 def replace_results(out: Folder, staged: Folder, summary: bytes) -> None:
     """Put a complete new set in the place of the old one.
 
-    The summary goes first and comes last: a folder that has one is complete.
+    What was judged of the old one goes before anything of it: a folder that has an assessment has the scores that it
+    is about. The validation stays, which is of the images. The summary goes next and comes last: a folder that has one
+    is complete.
     """
-    out.remove(SUMMARY_NAME)
+    for name in (ASSESSMENT_NAME, REPORT_NAME, SHADOW_NAME, SUMMARY_NAME):
+        out.remove(name)
     for name in _SCORED:
         out.take(staged, name)
     out.write_bytes(SUMMARY_NAME, summary)
@@ -48,7 +51,7 @@ def forget_other_results(out: Folder, manifest: Manifest) -> None:
     """Remove what an earlier run left of other images, so that nothing of it is taken for this one's."""
     if out.exists(MANIFEST_NAME) and read_manifest(out, rows=range(0)).data_version == manifest.data_version:
         return
-    for name in (SUMMARY_NAME, *_SCORED, *_JUDGED):
+    for name in (*_JUDGED, SUMMARY_NAME, *_SCORED):
         out.remove(name)
     forget_shadow(out)
 

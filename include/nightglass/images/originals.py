@@ -19,7 +19,7 @@ def read_original(images: Folder, name_on_disk: str, sha256: str, max_file_bytes
         images: The folder of the night's images.
         name_on_disk: Its name below it, as the manifest or the scores have it; nothing outside is ever opened.
         sha256: Of its content.
-        max_file_bytes: More is not read.
+        max_file_bytes: Of a larger file one byte more is read, wherever it lies.
 
     Raises:
         QuarantinedError: The name leads out of the folder, the file is gone, no file, too large, or has changed.

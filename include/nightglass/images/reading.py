@@ -27,7 +27,7 @@ def limits_of(options: Scoring) -> ImageLimits:
 
 
 def read_image(folder: Folder | Folders, name_on_disk: str, max_file_bytes: int) -> bytes:
-    """Return the bytes of an image.
+    """Return the bytes of an image; of a file that is larger than ``max_file_bytes`` one byte more is read.
 
     Raises:
         QuarantinedError: The file is gone, may not be read, or is larger than ``max_file_bytes``.
@@ -37,7 +37,7 @@ def read_image(folder: Folder | Folders, name_on_disk: str, max_file_bytes: int)
         if folder.is_local:
             data = _read_local(folder.path(name_on_disk), max_file_bytes + 1)
         else:
-            data = folder.read_bytes(name_on_disk)
+            data = folder.read_start(name_on_disk, max_file_bytes + 1)
     except OSError as error:
         raise QuarantinedError(QuarantineReason.UNREADABLE, error.strerror or type(error).__name__) from error
     except InputError as error:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection, Scoring
 from nightglass.images.quarantine import QuarantinedError, QuarantineReason
-from nightglass.pages.kept_models import KeptModels, LoadedModel, Workers
+from nightglass.pages.kept_models import KeptModels, LoadedModel, Workers, large_alone
 from nightglass.pages.places import open_store
 from nightglass.settings import read_settings
 
@@ -84,7 +84,7 @@ class KeptChampion:
     def _look(self, data: bytes, name: str, *, with_map: bool) -> Look:
         # Here and not above: every process of Airflow loads the pages' module, one of them looks at images.
         from nightglass.engine.top_anomalies import upsample_map
-        from nightglass.images.decoding import ImageLimits, decode_picture, decode_rgb, read_header
+        from nightglass.images.decoding import ImageLimits, decode_rgb, read_header
 
         start = time.perf_counter()
         options, detector = self._options, self._model.detector
@@ -92,14 +92,14 @@ class KeptChampion:
             raise QuarantinedError(QuarantineReason.TOO_LARGE_FILE, f"more than {options.max_file_bytes} bytes")
         limits = ImageLimits(options.max_pixels, bool(name) and options.suffix_mismatch == "quarantine")
         facts = read_header(data, name, limits)
-        with self._workers.decoding(facts.width * facts.height):
+        with large_alone(facts.width * facts.height):
             pixels = decode_rgb(data, name, limits, detector.options.backbone.image_size)
-            shown = decode_picture(data, name, limits, SHOWN_SIDE).size if with_map else None
         embedded = self._model.backend.embed(pixels[None])
         scores = detector.score(embedded)
         anomaly_map = None
-        if shown is not None:
-            anomaly_map = upsample_map(detector.patch_bank.anomaly_maps(embedded.patches)[0], shown)
+        if with_map:
+            size = shown_size(facts.width, facts.height, SHOWN_SIDE)
+            anomaly_map = upsample_map(detector.patch_bank.anomaly_maps(embedded.patches)[0], size)
         return Look(
             image_score=float(scores.image_score[0]),
             is_anomalous=bool(scores.is_anomalous[0]),
@@ -131,6 +131,12 @@ def kept_champion(request: Request, collection: Collection) -> KeptChampion:
         kept: KeptModels = request.app.state.kept_models
         model = kept.find(collection, history[0], settings, store)
     return KeptChampion(model, collection.scoring, kept.workers(settings))
+
+
+def shown_size(width: int, height: int, longest_side: int) -> tuple[int, int]:
+    """Return width and height of the picture that is shown of an image, its proportions kept, in pixels."""
+    scale = min(1.0, longest_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def grey_map(anomaly_map: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -9,15 +9,15 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from nightglass.errors import NightglassError
-from nightglass.images.exif import read_exif
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.slices import slices_of
 from nightglass.night.report.gallery import MAX_NEIGHBORS
 from nightglass.night.report.images import legend_uri
 from nightglass.pages import pictures
-from nightglass.pages.image_files import Near, find_top, limits_of, read_source, tell_problem
+from nightglass.pages.image_files import Near, find_top, read_facts, tell_problem
 from nightglass.pages.places import open_store
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import ReadableCollection, RightsDep, WritableCollection
@@ -132,10 +132,11 @@ def _read_words(shown: ShownImage, slices: Sequence[str]) -> tuple[list[Verdict]
 
 def _read_facts(request: Request, shown: ShownImage) -> Source:
     try:
-        data = read_source(request, shown)
-        return Source(read_exif(data, "", limits_of(shown)), "")
+        return Source(read_facts(request, shown), "")
     except QuarantinedError as error:
         return Source([], tell_problem(error))
+    except HTTPException as error:  # too many images are being read
+        return Source([], str(error.detail))
     except NightglassError as error:
         _log.warning("%s: the images' folder could not be read: %s", shown.night.where, error)
         return Source([], "the images' folder cannot be read now; the server's log says more")
@@ -155,6 +156,6 @@ def _stored_neighbors(shown: ShownImage, top: TopAnomaly | None, night: str) -> 
     if top is None or not top.neighbors:
         return None
     return [
-        Near(near.path, near.distance, pictures.address(night, near.thumbnail, shown.sha256) if near.thumbnail else "")
+        Near(near.path, near.distance, pictures.address(night, near.thumbnail, shown.row) if near.thumbnail else "")
         for near in top.neighbors[:MAX_NEIGHBORS]
     ]

@@ -3,10 +3,9 @@
 import base64
 import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 
 from fastapi import Request
 from PIL import Image
@@ -14,12 +13,14 @@ from starlette.exceptions import HTTPException
 
 from nightglass.engine.results import TOP_NAME
 from nightglass.errors import InputError
-from nightglass.images.decoding import ImageLimits, decode_picture, let_limits_decide
+from nightglass.images.decoding import ImageLimits, decode_picture, let_limits_decide, read_header
+from nightglass.images.exif import read_exif
 from nightglass.images.originals import find_name_on_disk, read_original
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.night.report.images import colour_map, open_picture
 from nightglass.pages.champion import grey_map, kept_champion
 from nightglass.pages.kept import Kept
+from nightglass.pages.kept_models import Gate, large_alone
 from nightglass.pages.places import StorageOptions
 from nightglass.pages.scored import ShownImage
 from nightglass.records import TopAnomaly
@@ -29,8 +30,9 @@ LARGE_SIDE, SMALL_SIDE = 1600, 256  # longest side of a picture, pixels
 #: A larger file is not read for a page, whatever a night may score.
 MOST_FILE_BYTES = 100_000_000
 _MOST_NEIGHBORS = 6
-_DECODED_AT_ONCE, _MOST_WAIT_SECONDS = 2, 20.0
-_decoding = BoundedSemaphore(_DECODED_AT_ONCE)
+#: Whoever holds the bytes of an image's file holds a place here. Of a page's pictures a browser asks for six at once.
+gate = Gate(at_once=2, waiting=16)
+_log = logging.getLogger(__name__)
 _RECORD_BYTES = 2000  # about what a top anomaly with its neighbours takes
 _kept: Kept = Kept(64 * 2**20)
 
@@ -53,7 +55,7 @@ class Explanation:
 
 
 def read_source(request: Request, shown: ShownImage) -> bytes:
-    """Return the file that the image was scored from.
+    """Return the file that the image was scored from; whoever calls it holds a place of the `gate`.
 
     Raises:
         QuarantinedError: It is gone, changed, too large, or leads out of the images' folder.
@@ -72,6 +74,18 @@ def limits_of(shown: ShownImage) -> ImageLimits:
     return ImageLimits(shown.collection.scoring.max_pixels, check_suffix=False)
 
 
+def read_facts(request: Request, shown: ShownImage) -> list[tuple[str, str]]:
+    """Return what a camera wrote into the image's file, as names and values.
+
+    Raises:
+        QuarantinedError: As `read_source`, or it is no image that is ever opened.
+        NightglassError: Its store does not answer.
+        HTTPException: 503: too many images are being read.
+    """
+    with gate.place():
+        return read_exif(read_source(request, shown), "", limits_of(shown))
+
+
 def make_picture(request: Request, shown: ShownImage, side: int) -> bytes:
     """Return the image as JPEG, no side longer than ``side``; where its file is gone, the picture kept with the night.
 
@@ -83,7 +97,7 @@ def make_picture(request: Request, shown: ShownImage, side: int) -> bytes:
     kept: bytes | None = _kept.find(key) if side == SMALL_SIDE else None
     if kept is not None:
         return kept
-    with _decoding_place():
+    with gate.place():
         try:
             picture = _decode(read_source(request, shown), shown, side)
         except QuarantinedError:
@@ -99,15 +113,22 @@ def make_picture(request: Request, shown: ShownImage, side: int) -> bytes:
 
 
 def find_top(shown: ShownImage) -> TopAnomaly | None:
-    """Return what the night's scoring explained of the image; None where it is none of the top anomalies."""
+    """Return what the night's scoring explained of the image; None where it is none of the top anomalies.
+
+    Raises:
+        HTTPException: 409: the night is being scored again; 503: what it explained cannot be read.
+    """
     key = ("top", shown.found.stamp)
     by_content: dict[str, TopAnomaly] | None = _kept.find(key)
     if by_content is None:
         try:
             listed = json.loads(shown.night.folder.read_bytes(TOP_NAME))["top_anomalies"]
-        except (InputError, ValueError, KeyError):
-            return None
-        anomalies = [TopAnomaly.model_validate(image) for image in listed]
+            anomalies = [TopAnomaly.model_validate(image) for image in listed]
+        except (InputError, ValueError, KeyError, TypeError) as error:  # a wrong record is a ValueError too
+            shown.check_settled()
+            _log.error("%s/%s: %s", shown.night.folder.url, TOP_NAME, " ".join(str(error).split())[:300])
+            told = f"{shown.night.where}: the night's top anomalies cannot be read; the server's log says more"
+            raise HTTPException(503, told) from error
         by_content = {image.sha256: image for image in reversed(anomalies)}
         _kept.keep(key, by_content, _RECORD_BYTES * len(by_content))
     return by_content.get(shown.sha256)
@@ -128,7 +149,8 @@ def explain(request: Request, shown: ShownImage) -> Explanation:
     kept: Explanation | None = _kept.find(key)
     if kept is not None:
         return kept
-    look = champion.look_at(read_source(request, shown), "", with_map=True)
+    with gate.place():
+        look = champion.look_at(read_source(request, shown), "", with_map=True)
     if look.anomaly_map is None:
         raise ValueError(f"{shown.night.where}: expected an anomaly map, got none")
     overlay = _encode(colour_map(Image.fromarray(grey_map(look.anomaly_map))), "WEBP", quality=80, method=2)
@@ -137,7 +159,7 @@ def explain(request: Request, shown: ShownImage) -> Explanation:
         for one in look.neighbors[:_MOST_NEIGHBORS]
     ]
     explanation = Explanation(overlay, near)
-    _kept.keep(key, explanation, len(overlay) + sum(len(one.thumbnail) for one in near))
+    _kept.keep(key, explanation, len(overlay) + sum(len(one.thumbnail) + len(one.path) for one in near))
     return explanation
 
 
@@ -146,9 +168,11 @@ def stored_overlay(shown: ShownImage, top: TopAnomaly) -> bytes:
 
     Raises:
         InputError: It is not there, or no picture.
+        HTTPException: 503: too many images are being read.
     """
-    grey = open_picture(shown.night.folder, top.anomaly_map).convert("L")
-    return _encode(colour_map(grey), "WEBP", quality=80, method=2)
+    with gate.place():
+        grey = open_picture(shown.night.folder, top.anomaly_map).convert("L")
+        return _encode(colour_map(grey), "WEBP", quality=80, method=2)
 
 
 def tell_problem(error: QuarantinedError) -> str:
@@ -164,18 +188,9 @@ def _stored_picture(shown: ShownImage, top: TopAnomaly, side: int) -> bytes:
 
 def _decode(data: bytes, shown: ShownImage, side: int) -> Image.Image:
     let_limits_decide()
-    return decode_picture(data, shown.path, limits_of(shown), side)
-
-
-@contextmanager
-def _decoding_place() -> Iterator[None]:
-    if not _decoding.acquire(timeout=_MOST_WAIT_SECONDS):
-        message = "expected fewer pictures at once; try again in some seconds"
-        raise HTTPException(503, message, headers={"Retry-After": "5"})
-    try:
-        yield
-    finally:
-        _decoding.release()
+    facts = read_header(data, shown.path, limits_of(shown))
+    with large_alone(facts.width * facts.height):
+        return decode_picture(data, shown.path, limits_of(shown), side)
 
 
 def _encode(picture: Image.Image, kind: str, **options: int) -> bytes:

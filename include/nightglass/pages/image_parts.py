@@ -22,6 +22,7 @@ from nightglass.pages.rights import ReadableCollection
 from nightglass.pages.scored import Sha256, ShownImage, find_shown
 
 router = APIRouter(prefix="/collections/{collection}/nights/{night}/images/{sha256}")
+#: The page's addresses end with what the night's results are, so that a night that is scored again has others.
 _KEPT_BY_BROWSER = {"Cache-Control": "private, max-age=600"}
 
 
@@ -58,6 +59,7 @@ def read_map(request: Request, collection: ReadableCollection, night: date, sha2
         overlay = stored_overlay(shown, top) if top else explain(request, shown).overlay
     except QuarantinedError as error:
         raise HTTPException(404, tell_problem(error)) from error
+    shown.check_settled()
     return Response(overlay, media_type="image/webp", headers=_KEPT_BY_BROWSER)
 
 
@@ -82,4 +84,5 @@ def _answer_picture(request: Request, shown: ShownImage, side: int) -> Response:
         raise HTTPException(404, tell_problem(error)) from error
     except InputError as error:
         raise HTTPException(404, f"the picture cannot be shown: {error}") from error
+    shown.check_settled()
     return Response(picture, media_type="image/jpeg", headers=_KEPT_BY_BROWSER)

@@ -6,6 +6,8 @@ from typing import Any
 
 from cachetools import LRUCache
 
+_RECORD_BYTES = 256  # about what a key takes with its place in the list
+
 
 class Kept:
     """Things by key; those that were not asked for the longest go first. Several threads may use it at once.
@@ -25,7 +27,8 @@ class Kept:
         return None if thing is None else thing[0]
 
     def keep(self, key: Hashable, thing: object, size_bytes: int) -> None:
-        """Keep a thing that takes ``size_bytes``; one that is larger than the room for all is not kept."""
+        """Keep a thing of ``size_bytes``, its key aside; one that is larger than the room for all is not kept."""
+        taken = size_bytes + _RECORD_BYTES
         with self._lock:
-            if size_bytes <= self._things.maxsize:
-                self._things[key] = (thing, size_bytes)
+            if taken <= self._things.maxsize:
+                self._things[key] = (thing, taken)

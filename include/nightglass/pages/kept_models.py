@@ -23,8 +23,10 @@ T = TypeVar("T")
 #: Requests that may wait for a thread, and for a detector to load; as many of the server's own threads sleep then.
 MOST_WAITING = 8
 _RETRY_SECONDS = "2"
+_MOST_GATE_SECONDS = 20.0
 #: Of 100,000,000 pixels with colours and transparency one takes 800 MB to decode, of this many 200 MB.
 _LARGE_PIXELS = 25_000_000
+_large = Lock()
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,42 @@ class Line:
             self._places.release()
 
 
+class Gate:
+    """Lets few requests at once hold a file's bytes and decode them; others wait in a line, and not for long.
+
+    Args:
+        at_once: How many are let in.
+        waiting: How many may wait; as many of the server's own threads sleep then.
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._line = Line(at_once + waiting)
+        self._places = BoundedSemaphore(at_once)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for the block.
+
+        Raises:
+            HTTPException: 503 with Retry-After: too many are waiting, or those inside take too long.
+        """
+        with self._line.place():
+            if not self._places.acquire(timeout=_MOST_GATE_SECONDS):
+                message = "expected images to be read sooner; try again in some seconds"
+                raise HTTPException(503, message, headers={"Retry-After": _RETRY_SECONDS})
+            try:
+                yield
+            finally:
+                self._places.release()
+
+
+@contextmanager
+def large_alone(pixels: int) -> Iterator[None]:
+    """Let the block decode an image of so many pixels; of large ones one at a time, as they fill the memory."""
+    with _large if pixels > _LARGE_PIXELS else nullcontext():
+        yield
+
+
 class Workers:
     """The threads that compute for the pages; no library starts more below them.
 
@@ -75,13 +113,6 @@ class Workers:
         self.count = count
         self._pool: ThreadPoolExecutor = start_workers(count, "look")
         self._line = Line(count + MOST_WAITING)
-        self._large = Lock()
-
-    @contextmanager
-    def decoding(self, pixels: int) -> Iterator[None]:
-        """Let the block decode an image of so many pixels; of large ones one at a time, as they fill the memory."""
-        with self._large if pixels > _LARGE_PIXELS else nullcontext():
-            yield
 
     def run(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns in one of the threads.

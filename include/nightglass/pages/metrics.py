@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
@@ -27,20 +30,26 @@ class Predictions:
     """What this process answered to ``predict`` since it started; it goes with the process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         self._requests = Counter(
             "nightglass_predict_requests",
             "Images that predict was asked about: scored, refused (no image, no champion), failed",
             ["collection", "outcome"],
-            registry=self.registry,
+            registry=self._registry,
         )
         self._seconds = Histogram(
             "nightglass_predict_seconds",
             "From the whole image to the answer, waiting and loading counted in",
             ["collection"],
             buckets=_BUCKETS,
-            registry=self.registry,
+            registry=self._registry,
         )
+
+    def show(self, may_read: Callable[[str], bool]) -> bytes:
+        """Return what is counted of the collections that the reader may see."""
+        shown = CollectorRegistry()
+        shown.register(_Readable(self._registry, cache(may_read)))
+        return generate_latest(shown)
 
     @contextmanager
     def measure(self, collection: str) -> Iterator[None]:
@@ -56,6 +65,19 @@ class Predictions:
             raise
         finally:
             self._requests.labels(collection, outcome).inc()
+
+
+class _Readable(Collector):
+    """The samples of a registry whose collection somebody may read."""
+
+    def __init__(self, registry: CollectorRegistry, may_read: Callable[[str], bool]) -> None:
+        self._registry, self._may_read = registry, may_read
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them; a registry makes its metrics anew whenever it is asked."""
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if self._may_read(sample.labels["collection"])]
+            yield metric
 
 
 class _TokenRoute(APIRoute):
@@ -101,7 +123,7 @@ def _answer(request: Request, may_read: Callable[[str], bool]) -> Response:
             )
         )
         text = generate_latest(nights)
-    return Response(text + generate_latest(predictions.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(text + predictions.show(may_read), media_type=CONTENT_TYPE_LATEST)
 
 
 def _has_token(scope: Scope) -> bool:

@@ -70,7 +70,9 @@ def show_night(
     nights = f"{request.scope.get('root_path', '')}/collections/{collection}/nights"
     chosen = Choice(order=sort, word=verdict, slice=slice_name)
     slices, cards = build_cards(anomalies, found.words, known, name, f"{nights}/{name}", chosen)
-    gallery = _link_gallery(arrange_cards(anomalies, cards, sort), page.summary.image_threshold, f"{nights}/{name}")
+    gallery = _link_gallery(
+        arrange_cards(anomalies, cards, sort), page.summary.image_threshold, f"{nights}/{name}", found.row
+    )
     return render(
         request,
         "night.html",
@@ -99,9 +101,7 @@ def _read(request: Request, store: Store, known: Collection, night: date) -> _Kn
     words = Words(store.verdict_log.last_words_of_nights(known.name, next_day, _TREND_NIGHTS))
     shown = store.recent_top_anomalies(known.name, next_day, _TREND_NIGHTS)
     trend = store.recent_nights(known.name, name, _TREND_NIGHTS)
-    built = read_night(open_night(request, known, name, settings), trend)
-    if built is None:
-        raise HTTPException(409, f"{known.name} {name}: the night is being scored again; look again in some minutes")
+    built = read_night(open_night(request, known, name, settings), row, trend)
     by = request.state.rights.user_name
     last = store.verdict_log.last_standing(known.name, name, by, SOURCE)
     before, after = store.nights.beside(known.name, name)
@@ -118,19 +118,19 @@ def _read(request: Request, store: Store, known: Collection, night: date) -> _Kn
     )
 
 
-def _link_gallery(anomalies: Sequence[TopAnomaly], threshold: float, night: str) -> Gallery | None:
+def _link_gallery(anomalies: Sequence[TopAnomaly], threshold: float, night: str, row: NightRow) -> Gallery | None:
     """Return the gallery with addresses of pictures where the report has the pictures themselves."""
     if not anomalies:
         return None
     entries = [
         Entry(
             anomaly=image,
-            photo=address(night, image.image, image.sha256),
-            overlay=address(night, image.anomaly_map, image.sha256),
+            photo=address(night, image.image, row),
+            overlay=address(night, image.anomaly_map, row),
             size=_FRAME,
             problem="",
             neighbors=[
-                Neighbor(near.path, near.distance, near.thumbnail and address(night, near.thumbnail, image.sha256))
+                Neighbor(near.path, near.distance, near.thumbnail and address(night, near.thumbnail, row))
                 for near in image.neighbors[:MAX_NEIGHBORS]
             ],
         )

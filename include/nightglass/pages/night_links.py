@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection
 from nightglass.night_runs import find_night_run
+from nightglass.pages.asking import ask_mlflow
 from nightglass.pages.places import open_store
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import ReadableCollection
@@ -19,6 +20,8 @@ from nightglass.settings import Settings, read_settings
 
 router = APIRouter(prefix="/collections/{collection}/nights/{night}")
 _RECENT_RUNS = 200
+#: The first question of a process imports MLflow.
+_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,19 @@ def show_mlflow_run(request: Request, collection: ReadableCollection, night: dat
     """Ask MLflow for the run of a night and show its address; a page of its own, as MLflow may be slow or down.
 
     Raises:
-        HTTPException: 404: there is no such night, or MLflow has no run of it.
+        HTTPException: 404: there is no such night, or MLflow has no run of it; 503 with Retry-After: it has not
+            answered yet.
     """
     settings, name = read_settings(), night.isoformat()
     with open_store(settings) as store:
         if store.nights.find(collection, name) is None:
             raise HTTPException(404, f"{collection}: expected a published night, got {name}")
-    found = find_night_run(settings, collection, name)
+    about = f"run of {collection} {name}"
+    try:
+        found = ask_mlflow(about, settings, lambda: find_night_run(settings, collection, name), _SECONDS)
+    except TimeoutError:
+        message = "MLflow has not answered yet: load the page again in a moment"
+        raise HTTPException(503, message, headers={"Retry-After": "5"}) from None
     if found is None:
         raise HTTPException(404, f"{collection} {name}: expected a run in MLflow, got none: it may have been deleted")
     experiment, run = found

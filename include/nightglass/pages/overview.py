@@ -90,7 +90,8 @@ def build_row(collection: Collection, store: Store, runs: Runs, now: datetime) -
     champion = history[0] if history else None
     judged, ratio = _judge(collection, store), collection.decision.ratio
     published = {night.night: night.published_at for night in nights}
-    failed = _find_failed(collection, runs, set(published), now)
+    known_from = nights[-1].night if len(nights) == _NIGHTS else ""  # of older ones nobody asked
+    failed = _find_failed(collection, runs, set(published), known_from, now)
     missing = find_missing_nights(collection, published, now)
     return OverviewRow(
         collection=collection,
@@ -114,10 +115,13 @@ def _judge(collection: Collection, store: Store) -> list[JudgedNight]:
 
 
 def _find_failed(
-    collection: Collection, runs: Runs, published: set[str], now: datetime
+    collection: Collection, runs: Runs, published: set[str], known_from: str, now: datetime
 ) -> list[tuple[str, AirflowRun]]:
-    """Return the nights of the last 30 days whose last run failed and published nothing, the newest first."""
-    since = date.isoformat(now.date() - timedelta(days=_NIGHTS))
+    """Return the nights of the last 30 days whose last run failed and published nothing, the newest first.
+
+    ``published`` are all published nights from ``known_from`` on.
+    """
+    since = max(known_from, date.isoformat(now.date() - timedelta(days=_NIGHTS)))
     failed = [
         (night, run)
         for night, run in runs_of_nights(collection, runs, _RUNS).items()

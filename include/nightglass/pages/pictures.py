@@ -16,6 +16,7 @@ from nightglass.night.report.images import colour_map, decode_picture
 from nightglass.pages.places import find_collection, open_night
 from nightglass.pages.rights import ReadableCollection
 from nightglass.settings import read_settings
+from nightglass.store import NightRow
 
 router = APIRouter(prefix="/collections/{collection}/nights/{night}/pictures")
 _FOLDER = "anomaly_maps"
@@ -24,12 +25,12 @@ _SIDE = 640
 _KEPT_BYTES = 64 * 1024 * 1024  # some 1,500 pictures
 
 
-def address(night: str, file: str, sha256: str) -> str:
+def address(night: str, file: str, row: NightRow) -> str:
     """Return where the page of ``night`` finds a picture of its score folder.
 
-    The content that it is about makes it another address when a night that is scored again has others.
+    What its results are makes it another address when it is scored again: the browser keeps pictures for a while.
     """
-    return f"{night}/pictures/{file.removeprefix(f'{_FOLDER}/')}?{sha256[:12]}"
+    return f"{night}/pictures/{file.removeprefix(f'{_FOLDER}/')}?{row.result_sha256[:12]}"
 
 
 @router.get("/{name}")

@@ -66,7 +66,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
 
 @lru_cache(maxsize=4)
 def _connect(database_url: str, sql_dir: Path) -> Store:
-    store = Store.connect(database_url, sql_dir)
+    store = Store.connect(database_url, sql_dir, keeps_connections=True)
     store.migrate()
     return store
 

@@ -1,5 +1,6 @@
 """Published nights as the pages look into them: their scored images, by content."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection
 from nightglass.pages.places import find_collection, open_night, open_store
+from nightglass.pages.settled import check_settled
 from nightglass.settings import Settings, read_settings
 from nightglass.similar.contents import FoundImage, find_image
 from nightglass.similar.night import ScoredNight, UnfinishedNightError
@@ -43,6 +45,15 @@ class ShownImage:
         """The end of its page's address, behind the app's root."""
         return image_address(self.collection.name, self.row.night, self.sha256)
 
+    @property
+    def results(self) -> str:
+        """The end of addresses whose content changes when the night is scored again."""
+        return self.row.result_sha256[:12]
+
+    def check_settled(self) -> None:
+        """Raise HTTPException 409 where the night is being scored again: what was read by now may be of either."""
+        check_settled(self.night.folder, self.row)
+
 
 def image_address(collection: str, night: str, sha256: str) -> str:
     """Return where an image's page is, behind the app's root."""
@@ -61,20 +72,35 @@ def find_shown(request: Request, collection: str, night: date, sha256: str) -> S
         row = store.nights.find(collection, name)
     if row is None:
         raise HTTPException(404, f"{collection}: expected a published night, got {name}")
+    if not row.scored:  # older scores of the same images may lie there
+        raise HTTPException(404, f"{collection} {name}: expected a scored image, got a night that has none")
     scored = as_scored(request, known, row, settings)
     try:
         found = find_image(scored, sha256, shelf(settings))
     except UnfinishedNightError as error:
         raise HTTPException(409, f"{error}; look again in some minutes") from error
     if found is None:
+        check_settled(scored.folder, row)
         raise HTTPException(404, f"{collection} {name}: expected a scored image, got none with sha256 {sha256[:12]}…")
-    return ShownImage(known, row, scored, found)
+    shown = ShownImage(known, row, scored, found)
+    shown.check_settled()
+    return shown
 
 
 def as_scored(request: Request, collection: Collection, row: NightRow, settings: Settings) -> ScoredNight:
     """Return where a published night's scores are."""
-    folder = open_night(request, collection, row.night, settings)
-    return ScoredNight(row.collection, row.night, row.model_name, row.model_version, row.scored, folder)
+    return all_scored(request, collection, [row], settings)[0]
+
+
+def all_scored(
+    request: Request, collection: Collection, rows: Sequence[NightRow], settings: Settings
+) -> list[ScoredNight]:
+    """Return where the scores of published nights of one collection are; its credentials are asked for once."""
+    nights = open_night(request, collection, "", settings)
+    return [
+        ScoredNight(row.collection, row.night, row.model_name, row.model_version, row.scored, nights.child(row.night))
+        for row in rows
+    ]
 
 
 def shelf(settings: Settings) -> Shelf:

@@ -14,18 +14,20 @@ from starlette.exceptions import HTTPException
 from nightglass.collections import Collection
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.slices import slices_of
-from nightglass.pages.champion import kept_champion
-from nightglass.pages.image_files import read_source
+from nightglass.pages.champion import KeptChampion, kept_champion
+from nightglass.pages.comparing import Comparer
+from nightglass.pages.image_files import gate, read_source
 from nightglass.pages.places import open_store, read_all
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import ReadableCollection
-from nightglass.pages.scored import Sha256, ShownImage, as_scored, find_shown, shelf
+from nightglass.pages.scored import Sha256, ShownImage, all_scored, find_shown, shelf
+from nightglass.pages.settled import is_settled
 from nightglass.records import ModelRef
 from nightglass.retraining.verdicts import Verdict, VerdictsInEffect
 from nightglass.settings import Settings, read_settings
-from nightglass.similar.networks import find_network
-from nightglass.similar.night import UnfinishedNightError
-from nightglass.similar.search import Asked, Found, LeftOut, SimilarImage, find_similar
+from nightglass.similar.looking import Asked
+from nightglass.similar.night import ScoredNight, UnfinishedNightError
+from nightglass.similar.search import Found, LeftOut, SimilarImage, find_similar
 from nightglass.similar.vectors import read_vector
 from nightglass.store import NightRow
 
@@ -114,9 +116,7 @@ def ask_for_bytes(request: Request, collection: Collection, data: bytes) -> Ques
         QuarantinedError: It is no image that a night would score.
         HTTPException: 409: the collection has no champion; 503: too many are waiting.
     """
-    champion = kept_champion(request, collection)
-    look = champion.look_at(data, "")
-    return Question(collection, look.projected[None, :], ModelRef(name=champion.model_name, version=look.version))
+    return _ask(kept_champion(request, collection), collection, data)
 
 
 def ask_elsewhere(request: Request, shown: ShownImage, collection: Collection) -> Question:
@@ -125,8 +125,10 @@ def ask_elsewhere(request: Request, shown: ShownImage, collection: Collection) -
     Raises:
         HTTPException: 422: its file is gone; 409 and 503 as `ask_for_bytes`.
     """
+    champion = kept_champion(request, collection)
     try:
-        return ask_for_bytes(request, collection, read_source(request, shown))
+        with gate.place():
+            return _ask(champion, collection, read_source(request, shown))
     except QuarantinedError as error:
         raise HTTPException(422, f"the image's own file is needed for this: {error.detail}") from error
 
@@ -144,15 +146,25 @@ def search_nights(
     """Search the newest nights of each question's collection; what cannot be compared is left out and told."""
     asked: list[Asked] = []
     left_out: list[LeftOut] = []
+    published: dict[ScoredNight, NightRow] = {}
+    comparer = Comparer(settings)
     for question in questions:
-        for row in list_rows(question.collection.name, period, settings, most_nights):
-            reason, is_exact = _compare(question.made_by, row, settings)
+        rows = list_rows(question.collection.name, period, settings, most_nights)
+        nights = all_scored(request, question.collection, rows, settings)
+        published |= zip(nights, rows, strict=True)
+        for night, row in zip(nights, rows, strict=True):
+            scored_by = ModelRef(name=row.model_name, version=row.model_version)
+            reason, is_exact = comparer.compare(question.made_by, scored_by)
             if reason:
                 left_out.append(LeftOut(row.collection, row.night, reason))
-                continue
-            asked.append(Asked(as_scored(request, question.collection, row, settings), question.vector, is_exact))
+            else:
+                asked.append(Asked(night, question.vector, is_exact))
     asked.sort(key=lambda one: one.night.night, reverse=True)
-    found = find_similar(asked, shelf(settings), top_k, apart_from=apart_from)
+
+    def is_published(night: ScoredNight) -> bool:
+        return is_settled(night.folder, published[night])
+
+    found = find_similar(asked, shelf(settings), top_k, apart_from=apart_from, is_settled=is_published)
     return Found(found.similar, found.nights, found.images, [*left_out, *found.left_out])
 
 
@@ -182,15 +194,6 @@ def judge(found: Found) -> list[Result]:
     ]
 
 
-def _compare(made_by: ModelRef, row: NightRow, settings: Settings) -> tuple[str, bool]:
-    """Return why a night cannot be compared with a vector, or nothing, and whether one version made both."""
-    scored_by = ModelRef(name=row.model_name, version=row.model_version)
-    if scored_by == made_by:
-        return "", True
-    here, there = find_network(made_by, settings), find_network(scored_by, settings)
-    if here is None or there is None:
-        return (
-            f"nobody can tell whether version {row.model_version} had the same network: it is not there any more",
-            False,
-        )
-    return ("" if here == there else f"version {row.model_version} scored it with another network"), False
+def _ask(champion: KeptChampion, collection: Collection, data: bytes) -> Question:
+    look = champion.look_at(data, "")
+    return Question(collection, look.projected[None, :], ModelRef(name=champion.model_name, version=look.version))

@@ -14,6 +14,7 @@ from nightglass.images.slices import slices_of
 from nightglass.pages.places import find_collection, open_night, open_store
 from nightglass.pages.rendering import fill
 from nightglass.pages.rights import ReadableCollection, RightsDep, WritableCollection
+from nightglass.pages.settled import check_settled
 from nightglass.pages.verdict_bodies import BulkVerdict, GivenVerdict, SliceName, TakenBack
 from nightglass.pages.verdict_coverage import count_images
 from nightglass.pages.verdict_words import SOURCE, Words, describe, offer_undo, ranks_of, read_words
@@ -32,6 +33,10 @@ class _Page:
     collection: Collection
     row: NightRow
     images: list[NightImage]
+
+    def check_settled(self, request: Request) -> None:
+        """Raise HTTPException 409 while the night is being scored again."""
+        check_settled(open_night(request, self.collection, self.row.night, read_settings()), self.row)
 
     def answer(self, request: Request, store: Store, images: Iterable[NightImage]) -> Told:
         """Return what the page shows of some images by now, and what holds for many at once."""
@@ -63,11 +68,13 @@ def give_verdict(
     """Record what the person says of one of the night's top anomalies; return what is in effect.
 
     Raises:
-        HTTPException: 404: the night has no such rank; 409: it has another image there by now.
+        HTTPException: 404: the night has no such rank; 409: it has another image there by now, or is being scored
+            again: pictures may be of other images by now.
     """
     name = night.isoformat()
     with open_store(read_settings()) as store:
         page = _open_page(store, collection, name)
+        page.check_settled(request)
         image = next((image for image in page.images if image.rank == given.rank), None)
         if image is None:
             raise HTTPException(404, f"{collection} {name}: expected a top anomaly of rank {given.rank}, got none")
@@ -94,11 +101,13 @@ def give_bulk_verdict(
     """Record what the person says of a slice of the night or of all of it; return what is in effect.
 
     Raises:
-        HTTPException: 404: there is no such slice; 409: the images are others by now, or somebody spoke meanwhile.
+        HTTPException: 404: there is no such slice; 409: the images are others by now, somebody spoke meanwhile, or the
+            night is being scored again.
     """
     name = night.isoformat()
     with open_store(read_settings()) as store:
         page = _open_page(store, collection, name)
+        page.check_settled(request)
         images = _count(request, page, given.slice)
         if images != given.images:
             counted = f"it is about {images:,} images by now, not {given.images:,}"
@@ -124,12 +133,15 @@ def take_back(
     """Take back what the person said last on this page: what was in effect before it is so again.
 
     Raises:
-        HTTPException: 404: they gave no such verdict; 409: it does not count any more.
+        InputError: They gave no such verdict on this page.
+        HTTPException: 404: there is no such night; 409: the verdict does not count any more.
     """
     with open_store(read_settings()) as store:
         page = _open_page(store, collection, night.isoformat())
         with _refusing_changed():
-            verdict = store.verdict_log.withdraw(collection, taken.entry, rights.user_name, SOURCE, datetime.now(UTC))
+            verdict = store.verdict_log.withdraw(
+                collection, taken.entry, rights.user_name, SOURCE, datetime.now(UTC), night=page.row.night
+            )
         told = describe(verdict, ranks_of(page.images))
         return page.answer(request, store, page.images) | {"taken_back": told}
 

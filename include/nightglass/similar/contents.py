@@ -12,6 +12,7 @@ from nightglass.similar.night import ScoredNight, Stamp, UnfinishedNightError, o
 from nightglass.similar.shelf import Shelf
 
 KEY_BYTES = 12  # of a row: eight of its sha256, four for its number
+_KEPT_ROWS_BYTES = 512  # what a list of rows takes beside them
 _HEX_DIGITS = 64
 _USED_DIGITS = 16
 _NIBBLES = np.zeros(256, np.uint8)
@@ -53,13 +54,31 @@ def find_image(night: ScoredNight, sha256: str, shelf: Shelf) -> FoundImage | No
         UnfinishedNightError: The night's results cannot be read, or changed meanwhile.
     """
     stamp = night.stamp()
-    contents = shelf.get(("contents", stamp), night.scored * KEY_BYTES, lambda: read_contents(night, stamp))
-    rows = contents.find(sha256)
+    rows = find_contents(night, stamp, shelf).find(sha256)
+    if len(rows) > 1:
+        # Two contents may start alike. Read for each question, many copies would cost much of the night each time.
+        size = _KEPT_ROWS_BYTES + rows.nbytes
+        rows = shelf.get(("equal", stamp, sha256), size, lambda: _choose_equal(night, rows, sha256))
     if not len(rows):
         return None
     (scores,) = read_rows(night, [int(rows[0])])
     night.check_stamp(stamp)
     return FoundImage(int(rows[0]), scores, len(rows), stamp) if scores["sha256"] == sha256 else None
+
+
+def find_contents(night: ScoredNight, stamp: Stamp, shelf: Shelf) -> Contents:
+    """Return the night's sorted contents, from memory where they are there.
+
+    Raises:
+        UnfinishedNightError: As `read_contents`.
+    """
+    return shelf.get(("contents", stamp), night.scored * KEY_BYTES, lambda: read_contents(night, stamp))
+
+
+def _choose_equal(night: ScoredNight, rows: NDArray[np.uint32], sha256: str) -> NDArray[np.uint32]:
+    """Return those of the rows that have this content."""
+    known = read_rows(night, rows.tolist(), ["sha256"])
+    return rows[[row["sha256"] == sha256 for row in known]]
 
 
 def read_contents(night: ScoredNight, stamp: Stamp) -> Contents:

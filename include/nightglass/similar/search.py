@@ -2,37 +2,23 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import faiss
-import numpy as np
-from numpy.typing import NDArray
 
 from nightglass.engine.shards import VECTOR_BYTES
 from nightglass.engine.stage_times import count_workers
 from nightglass.errors import NightglassError
-from nightglass.similar.night import ScoredNight, Stamp, UnfinishedNightError, read_rows
+from nightglass.similar.looking import Asked, NightSearch, Place
+from nightglass.similar.night import ScoredNight, UnfinishedNightError
 from nightglass.similar.shelf import Shelf
-from nightglass.similar.vectors import find_index
 
-Floats = NDArray[np.float32]
 _log = logging.getLogger(__name__)
-_SHOWN_COLUMNS = ("path", "sha256", "image_score", "is_anomalous")
 _REMOTE_READERS = 8
 _SPARE = 2  # for each image that is shown so many are looked at: some are copies of others
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A night and the vector ``(1, 128)`` to look for there; ``is_exact`` where the night's own version made it."""
-
-    night: ScoredNight
-    vector: Floats
-    is_exact: bool
 
 
 @dataclass(frozen=True)
@@ -71,15 +57,14 @@ class Found:
     left_out: Sequence[LeftOut]
 
 
-@dataclass(frozen=True, eq=False)
-class _Place:
-    asked: Asked
-    stamp: Stamp
-    row: int
-    similarity: float
-
-
-def find_similar(asked: Iterable[Asked], shelf: Shelf, top_k: int, *, apart_from: str | None = None) -> Found:
+def find_similar(
+    asked: Iterable[Asked],
+    shelf: Shelf,
+    top_k: int,
+    *,
+    apart_from: str | None = None,
+    is_settled: Callable[[ScoredNight], bool] = lambda _: True,
+) -> Found:
     """Search the nights and return the most similar images; copies of one content count as one.
 
     A night whose results cannot be read, or change while they are read, is left out and told. So is what does not fit
@@ -90,20 +75,70 @@ def find_similar(asked: Iterable[Asked], shelf: Shelf, top_k: int, *, apart_from
         shelf: Keeps their indexes, 256 bytes an image.
         top_k: How many images are returned at most.
         apart_from: Content that is not looked for: that of the image asked for.
+        is_settled: Tells whether what was read of a night by now is what was published of it; else it is left out.
     """
     fitting, left_out = _choose_fitting(asked, shelf.max_bytes)
-    looked = list(_pool().map(lambda one: _search_night(one, shelf, _SPARE * top_k), fitting))
-    told = [*left_out, *(result for result in looked if isinstance(result, LeftOut))]
-    places = [place for result in looked if not isinstance(result, LeftOut) for place in result]
-    # Of equal images the one of the newest night is shown.
-    places.sort(key=lambda place: place.asked.night.night, reverse=True)
-    places.sort(key=lambda place: place.similarity, reverse=True)
-    rows, gone = _read_places(places[: _SPARE * top_k])
-    told += gone
-    without = {(one.collection, one.night) for one in told}
-    searched = [one.night for one in fitting if (one.night.collection, one.night.night) not in without]
-    similar = _fold(places[: _SPARE * top_k], rows, apart_from)[:top_k]
-    return Found(similar, len(searched), sum(night.scored for night in searched), told)
+    nights = [NightSearch(one, shelf, is_settled) for one in fitting]
+    most = _SPARE * top_k
+    failed = _each(nights, lambda night: night.look_further(most))
+    while True:
+        left_out += failed.values()
+        nights = [night for night in nights if night not in failed]
+        similar = _fold(nights, apart_from)
+        left = [night.best_left for night in nights if night.best_left is not None]
+        if not left or (len(similar) >= top_k and similar[top_k - 1].similarity >= max(left)):
+            break
+        unread = _in_order(place for night in nights for place in night.unread)
+        ends = [night for night in nights if not night.unread and not night.is_complete]
+        # Where all that a night found was copies, what lies behind them may come before what the others found.
+        if ends and (not unread or max(left) > unread[0].similarity):
+            failed = _each(ends, lambda night: night.look_further(most))
+        else:
+            failed = _read(nights, unread[:most])
+    return Found(similar[:top_k], len(nights), sum(one.night.scored for one in nights), left_out)
+
+
+def _each(nights: Sequence[NightSearch], work: Callable[[NightSearch], None]) -> dict[NightSearch, LeftOut]:
+    """Do the work for each night, several at once; return those for which it failed."""
+
+    def attempt(search: NightSearch) -> LeftOut | None:
+        try:
+            work(search)
+        except NightglassError as error:
+            return _leave_out(search.night, error)
+        return None
+
+    done = zip(nights, _pool().map(attempt, nights), strict=True)
+    return {search: failure for search, failure in done if failure}
+
+
+def _in_order(places: Iterable[Place]) -> list[Place]:
+    """Return the places by falling similarity; of equal ones that of the newest night comes first."""
+    newest_first = sorted(places, key=lambda place: place.asked.night.night, reverse=True)
+    return sorted(newest_first, key=lambda place: place.similarity, reverse=True)
+
+
+def _read(nights: Iterable[NightSearch], places: Iterable[Place]) -> dict[NightSearch, LeftOut]:
+    parts: dict[Asked, list[Place]] = defaultdict(list)
+    for place in places:
+        parts[place.asked].append(place)
+    return _each([night for night in nights if night.asked in parts], lambda night: night.read(parts[night.asked]))
+
+
+def _fold(nights: Iterable[NightSearch], apart_from: str | None) -> list[SimilarImage]:
+    """Return the images by falling similarity; what has the content of an earlier one is only noted there."""
+    rows = {place: row for night in nights for place, row in night.rows.items()}
+    folded: dict[tuple[str, str], SimilarImage] = {}
+    for place in _in_order(rows):
+        row, night = rows[place], place.asked.night
+        if row["sha256"] == apart_from:
+            continue
+        key = (night.collection, row["sha256"])
+        if key not in folded:
+            folded[key] = SimilarImage(night, place.similarity, place.asked.is_exact, **row)
+        elif night.night != folded[key].night.night and night.night not in folded[key].also_on:
+            folded[key].also_on.append(night.night)
+    return list(folded.values())
 
 
 def _choose_fitting(asked: Iterable[Asked], max_bytes: int) -> tuple[list[Asked], list[LeftOut]]:
@@ -119,57 +154,6 @@ def _choose_fitting(asked: Iterable[Asked], max_bytes: int) -> tuple[list[Asked]
             reason = f"no room: the indexes of more nights than these take over {max_bytes // 2**20:,} MiB of memory"
             left_out.append(LeftOut(night.collection, night.night, reason))
     return fitting, left_out
-
-
-def _search_night(asked: Asked, shelf: Shelf, top_k: int) -> list[_Place] | LeftOut:
-    try:
-        index, stamp = find_index(asked.night, shelf)
-    except NightglassError as error:
-        return _leave_out(asked.night, error)
-    similarity, rows = index.search(asked.vector, min(top_k, asked.night.scored))
-    return [
-        _Place(asked, stamp, row, min(1.0, value))
-        for row, value in zip(rows[0].tolist(), similarity[0].tolist(), strict=True)
-    ]
-
-
-def _read_places(places: Sequence[_Place]) -> tuple[dict[_Place, dict[str, Any]], list[LeftOut]]:
-    by_night: dict[ScoredNight, list[_Place]] = defaultdict(list)
-    for place in places:
-        by_night[place.asked.night].append(place)
-    rows: dict[_Place, dict[str, Any]] = {}
-    left_out: list[LeftOut] = []
-    for found in _pool().map(_read_night, by_night.values()):
-        if isinstance(found, LeftOut):
-            left_out.append(found)
-        else:
-            rows |= found
-    return rows, left_out
-
-
-def _read_night(places: Sequence[_Place]) -> dict[_Place, dict[str, Any]] | LeftOut:
-    night = places[0].asked.night
-    try:
-        rows = read_rows(night, [place.row for place in places], _SHOWN_COLUMNS)
-        night.check_stamp(places[0].stamp)
-    except NightglassError as error:
-        return _leave_out(night, error)
-    return dict(zip(places, rows, strict=True))
-
-
-def _fold(places: Sequence[_Place], rows: dict[_Place, dict[str, Any]], apart_from: str | None) -> list[SimilarImage]:
-    """Return the images by falling similarity; what has the content of an earlier one is only noted there."""
-    folded: dict[tuple[str, str], SimilarImage] = {}
-    for place in places:
-        if place not in rows or rows[place]["sha256"] == apart_from:
-            continue
-        row, night = rows[place], place.asked.night
-        key = (night.collection, row["sha256"])
-        if key not in folded:
-            folded[key] = SimilarImage(night, place.similarity, place.asked.is_exact, **row)
-        elif night.night != folded[key].night.night and night.night not in folded[key].also_on:
-            folded[key].also_on.append(night.night)
-    return list(folded.values())
 
 
 def _leave_out(night: ScoredNight, error: NightglassError) -> LeftOut:

@@ -2,7 +2,7 @@
 
 from nightglass.store.nights import NightImage, NightMeasures
 from nightglass.store.promotions import ChampionChange, VersionNights
-from nightglass.store.rows import Event, NightRow, PromotionEvent, format_time, result_sha256
+from nightglass.store.rows import Event, NightRow, PromotionEvent, format_time, result_sha256, results_of_file
 from nightglass.store.store import Store
 from nightglass.store.verdict_log import VerdictChangedError
 
@@ -18,4 +18,5 @@ __all__ = [
     "VersionNights",
     "format_time",
     "result_sha256",
+    "results_of_file",
 ]

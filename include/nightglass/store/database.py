@@ -2,14 +2,15 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from nightglass.errors import AccessDeniedError, ConfigurationError, NightglassError, StorageError
 from nightglass.storage import explaining
@@ -28,6 +29,11 @@ _DENIED = (
     "disk is full",
     "disk full",
 )
+#: Nobody waits for a connection: those beyond the pool are closed after use. Old ones are not even tried, as a
+#: firewall may have cut them without telling anybody.
+_KEPT: Mapping[str, Any] = {
+    "poolclass": QueuePool, "pool_size": 3, "max_overflow": -1, "pool_pre_ping": True, "pool_recycle": 300
+}  # fmt: skip
 _NO_TABLES = {"UndefinedTable", "UndefinedColumn"}
 
 
@@ -36,16 +42,22 @@ class Database:
 
     Every block below has its own connection: a night's tasks are short and far apart, they fork, and a server
     restarts in a year, so a pool would only hand out dead connections.
+
+    Args:
+        database_url: Where it is.
+        keeps_connections: Keep a few between the blocks and try each before it is used again: for a process that
+            asks often, does not fork, and would log in anew for every block. SQLite has nobody to log in to, and a
+            connection that is kept would read on in a file that somebody replaced.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, keeps_connections: bool = False) -> None:
         url = _read_url(database_url)
         self.where = url.set(query={}).render_as_string(hide_password=True)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             with explaining(self.where):
                 Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _create_engine(url, is_sqlite=self.is_sqlite)
+        self.engine = _create_engine(url, is_sqlite=self.is_sqlite, keeps_connections=keeps_connections)
 
     def check(self) -> None:
         """Connect once; on SQLite also switch the file to write-ahead logging, which it remembers.
@@ -108,10 +120,11 @@ def _read_url(database_url: str) -> URL:
     return url
 
 
-def _create_engine(url: URL, *, is_sqlite: bool) -> Engine:
+def _create_engine(url: URL, *, is_sqlite: bool, keeps_connections: bool) -> Engine:
     if not is_sqlite:
         query = {"connect_timeout": "10", "application_name": "nightglass"} | dict(url.query)
-        return create_engine(url.set(query=query), poolclass=NullPool)
+        url = url.set(query=query)
+        return create_engine(url, **_KEPT) if keeps_connections else create_engine(url, poolclass=NullPool)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

@@ -30,7 +30,11 @@ class Listings:
             after: Only those recorded after this entry.
             limit: How many.
         """
-        rows = self._fetch("page_of_verdicts", collection=collection, since=since, after=after, limit=limit)
+        asked: dict[str, str | int] = {"collection": collection, "after": after, "limit": limit}
+        if since is None:
+            rows = self._fetch("page_of_verdicts", **asked)
+        else:
+            rows = self._fetch("page_of_verdicts_since", since=since, **asked)
         return [Verdict.model_validate(dict(row)) for row in rows]
 
     def _fetch(self, query: str, **parameters: str | int | None) -> list[RowMapping]:

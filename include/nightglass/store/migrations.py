@@ -13,6 +13,7 @@ from nightglass.errors import ConfigurationError
 from nightglass.store.database import Database
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+_REPLACE_VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def _apply(database: Database, queries: Mapping[str, TextClause], migration: Mig
         if _read_version(connection, queries) >= migration.version:
             return False
         for statement in migration.statements():
-            connection.exec_driver_sql(statement)
+            for part in _for_sqlite(statement) if database.is_sqlite else [statement]:
+                connection.exec_driver_sql(part)
         row = {
             "version": migration.version,
             "name": migration.name,
@@ -86,6 +88,17 @@ def _apply(database: Database, queries: Mapping[str, TextClause], migration: Mig
         }
         connection.execute(queries["record_migration"], row)
     return True
+
+
+def _for_sqlite(statement: str) -> list[str]:
+    """Return what replaces a view on SQLite, which has no words for it; dropping one there takes nothing with it.
+
+    On PostgreSQL people's own views depend on it and roles have rights on it, so no migration may drop one.
+    """
+    match = _REPLACE_VIEW.search(statement)
+    if match is None:
+        return [statement]
+    return [f"DROP VIEW {match[1]}", _REPLACE_VIEW.sub(r"CREATE VIEW \1", statement, count=1)]
 
 
 def _read_version(connection: Connection, queries: Mapping[str, TextClause]) -> int:

@@ -13,7 +13,7 @@ Event = Literal["promoted", "rolled_back"]
 
 
 class NightRow(Record):
-    """One row of the ``nights`` view."""
+    """One row of the ``nights`` view, and of what assessment it is: ``result_sha256``."""
 
     collection: str
     night: str
@@ -36,6 +36,7 @@ class NightRow(Record):
     images_url: str
     report_url: str
     published_at: str
+    result_sha256: str
 
 
 class PromotionEvent(Record):
@@ -56,7 +57,24 @@ class PromotionEvent(Record):
 
 def result_sha256(assessment: Assessment) -> str:
     """Return the sha256 of the assessment's canonical JSON: sorted keys, no blanks, ASCII."""
-    canonical = json.dumps(assessment.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return _sha256_of_json(assessment.model_dump(mode="json"))
+
+
+def results_of_file(assessment: bytes) -> frozenset[str]:
+    """Return what ``result_sha256`` can be of a night that was published from this file.
+
+    It is that of the file as it is, also where a later Nightglass would read more out of it, and where Nightglass was
+    changed between assessing and publishing that of what was read.
+
+    Raises:
+        ValueError: It is no assessment.
+    """
+    read = result_sha256(Assessment.model_validate_json(assessment))
+    return frozenset({read, _sha256_of_json(json.loads(assessment))})
+
+
+def _sha256_of_json(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -39,19 +39,20 @@ class Store:
         self._queries = load_queries(sql_dir)
 
     @classmethod
-    def connect(cls, database_url: str, sql_dir: Path) -> Self:
+    def connect(cls, database_url: str, sql_dir: Path, *, keeps_connections: bool = False) -> Self:
         """Connect, creating an SQLite file and its folder where there is none.
 
         Args:
             database_url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
             sql_dir: The folder with ``migrations/`` and ``queries/``.
+            keeps_connections: See :class:`Database`.
 
         Raises:
             StorageError: The database does not answer.
             AccessDeniedError: It said no: wrong password, read-only, disk full.
             ConfigurationError: The address is of another kind.
         """
-        store = cls(Database(database_url), sql_dir)
+        store = cls(Database(database_url, keeps_connections=keeps_connections), sql_dir)
         store._database.check()
         return store
 
@@ -148,11 +149,6 @@ class Store:
         """Return the top anomalies of the last ``limit`` nights before ``before``, the last night first."""
         rows = self._fetch("recent_top_anomalies", collection=collection, before=before, limit=limit)
         return [ShownImage.model_validate(dict(row)) for row in rows]
-
-    def find_top_anomaly(self, collection: str, night: str, rank: int) -> ShownImage | None:
-        """Return one of a published night's top anomalies; None where the night has no such rank."""
-        rows = self._fetch("top_anomaly", collection=collection, night=night, rank=rank)
-        return ShownImage.model_validate(dict(rows[0])) if rows else None
 
     def usual_count(self, collection: str, before: str, limit: int) -> float | None:
         """Return the median number of images of the last ``limit`` nights that were not on hold."""

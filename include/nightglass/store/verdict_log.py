@@ -88,21 +88,22 @@ class VerdictLog:
                 raise VerdictChangedError(f"{collection} {verdict.night}: {told}: look at them first")
             return append_verdicts(connection, self._queries, collection, [verdict], now)
 
-    def withdraw(self, collection: str, entry: int, by: str, source: str, now: datetime) -> Verdict:
+    def withdraw(self, collection: str, entry: int, by: str, source: str, now: datetime, *, night: str) -> Verdict:
         """Take a verdict back: what was in effect before it is in effect again.
 
         Args:
             collection: Whose verdict.
             entry: Which one.
             by: Who takes it back: only who gave it can.
-            source: What records it.
+            source: What records it, which must have recorded the verdict too.
             now: When.
+            night: Where it was said.
 
         Returns:
             The verdict, as it was.
 
         Raises:
-            InputError: This person gave no such verdict.
+            InputError: This person gave no such verdict there.
             VerdictChangedError: It is not in effect: it was taken back before, or somebody spoke after it.
         """
         with self._database.writing() as connection:
@@ -111,9 +112,10 @@ class VerdictLog:
                 .mappings()
                 .first()
             )
-            if row is None or row["by"] != by:
-                raise InputError(f"{collection}: expected a verdict of {by!r} with the entry {entry}, got none")
-            verdict = Verdict.model_validate(dict(row))
+            verdict = Verdict.model_validate(dict(row)) if row else None
+            if verdict is None or (verdict.by, verdict.night, verdict.source) != (by, night, source):
+                told = f"expected a verdict of {by!r} from the same place with the entry {entry}, got none"
+                raise InputError(f"{collection} {night}: {told}")
             self._check_in_effect(connection, collection, verdict)
             last = int(connection.execute(self._queries["last_verdict_entry"]).scalar_one())
             withdrawal = {

@@ -157,7 +157,7 @@ def test_verdicts_come_in_the_order_in_which_they_were_recorded(get, night, stor
                                verdict="defect", by="ana", source="page", at=NOW + timedelta(hours=number))  # fmt: skip
             store.add_verdicts("cells", [given], NOW)
         last = store.verdicts("cells")[-1]
-        store.verdict_log.withdraw("cells", last.entry, "ana", "page", NOW + timedelta(days=9))
+        store.verdict_log.withdraw("cells", last.entry, "ana", "page", NOW + timedelta(days=9), night="2026-07-24")
     address = "/api/collections/cells/verdicts"
     first = get(f"{address}?limit=3")
     rest = get(f"{address}?limit=3&after={first['next_after']}")
@@ -191,9 +191,25 @@ def test_a_value_that_is_none_is_told_in_one_line(get, night, address):
 
 def test_a_night_that_is_not_there_or_in_work_is_told(get, night):
     assert "expected a published night" in get(f"{NIGHTS}/2026-01-01", 404)["error"]
-    (night / "assessment.json").unlink()
+    assessment = night / "assessment.json"
+    published = assessment.read_text()
+    assessment.write_text(published.replace("the rate has doubled.", "scored once more."))  # assessed, not published
     for part in ("", "/top-anomalies", "/scores"):
         assert "scored again" in get(f"{NIGHT}{part}", 409)["error"]
+    assessment.write_text(published)
+    assert get(NIGHT)["night"] == "2026-07-24"
+    assessment.unlink()
+    for part in ("", "/top-anomalies", "/scores"):
+        assert "scored again" in get(f"{NIGHT}{part}", 409)["error"]
+
+
+@pytest.mark.parametrize("damage", ["", '{"a": 1}', "\0", '{"night": '])
+def test_a_damaged_assessment_is_told_without_where_it_lies(get, night, home, damage):
+    (night / "assessment.json").write_text(damage)
+    for part in ("", "/top-anomalies"):
+        told = get(f"{NIGHT}{part}", 503)["error"]
+        assert told.startswith("cells 2026-07-24: the night's results are damaged")
+    assert "scored again" in get(f"{NIGHT}/scores", 409)["error"]
 
 
 def test_the_document_has_every_route_of_the_api_and_no_other(get, ana, night):

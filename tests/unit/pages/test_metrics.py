@@ -125,3 +125,15 @@ def test_what_predict_answered_is_counted(ana, store):
     assert of(samples, "predict_requests_total", outcome="refused") == 1
     assert of(samples, "predict_requests_total", outcome="failed") is None
     assert of(samples, "predict_seconds_count") is None
+
+
+def test_what_predict_answered_is_told_of_the_collections_that_one_may_read(ana, store, monkeypatch):
+    for name in ("cells", "lids"):
+        with pytest.raises(ValueError, match="broken"), ana.app.state.predictions.measure(name):
+            raise ValueError("broken")
+    monkeypatch.setenv("NIGHTGLASS_METRICS_TOKEN", TOKEN)
+    for who, seen in (("ana", {"cells", "lids"}), ("olu", {"cells"}), ("eve", set())):
+        samples = read(ana, **{"X-Test-User": who})
+        failed = {name: of(samples, "predict_requests_total", name, outcome="failed") for name in ("cells", "lids")}
+        assert failed == {name: 1 if name in seen else None for name in ("cells", "lids")}, who
+    assert of(read(ana, Authorization=f"Bearer {TOKEN}"), "predict_requests_total", "lids", outcome="failed") == 1

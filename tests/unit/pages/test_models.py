@@ -117,6 +117,15 @@ def test_a_broken_mlflow_leaves_what_the_database_knows(told, home, caplog):
     assert MODEL in caplog.text
 
 
+def test_an_mlflow_that_cannot_even_be_asked_leaves_the_page(told, monkeypatch, caplog):
+    monkeypatch.setenv("NIGHTGLASS_TRACKING_URL", "mysql://nobody@127.0.0.1:1/mlflow")  # its driver is not installed
+    with caplog.at_level(logging.ERROR, logger="nightglass"):
+        html = told.get(PAGE).text
+    assert "MLflow does not answer" in html
+    assert len(rows(html, "versions")) == 4
+    assert "MySQLdb" in caplog.text
+
+
 def test_a_version_that_mlflow_once_told_stays_while_it_is_down(registered, home, settings):
     assert len(read_registered(MODEL, settings).versions) == 5
     (home / "mlflow.db").write_bytes(b"no database" * 1000)

@@ -1,7 +1,11 @@
 """The page of a night, on a night with hostile names: what it shows, what it hands out, what it records."""
 
+import hashlib
 import io
+import json
 import logging
+import re
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -150,7 +154,13 @@ def test_the_page_is_that_of_the_files_as_they_are_now(ana, night, store):
     assert "The rate has doubled." in ana.get(NIGHT).text
     changed = make_assessment(make_anomalies(night, 1, name="only_{}.png"))
     decision = changed.decision.model_copy(update={"sentence": "Retrain: scored once more."})
-    (night / "assessment.json").write_text(changed.model_copy(update={"decision": decision}).model_dump_json())
+    changed = changed.model_copy(update={"decision": decision})
+    (night / "assessment.json").write_text(changed.model_dump_json())
+    before = ana.get(NIGHT)
+    assert before.status_code == 409  # assessed, but its rows are the old ones
+    assert "being scored again" in before.text
+    with store:
+        store.publish_night(changed, "report.html", datetime.now(UTC))
     text = ana.get(NIGHT).text
     assert "Scored once more." in text
     assert "The rate has doubled." not in text
@@ -161,6 +171,47 @@ def test_a_night_that_is_being_scored_again_says_so(ana, night):
     answer = ana.get(NIGHT)
     assert answer.status_code == 409
     assert "being scored again" in answer.text
+
+
+def test_damaged_files_are_told_without_where_they_lie(ana, night, home, caplog):
+    with caplog.at_level(logging.ERROR, logger="nightglass"):
+        (night / "assessment.json").write_text('{"a": 1}')
+        answer = ana.get(NIGHT)
+    assert answer.status_code == 503
+    assert "cells 2026-07-24: the night&#39;s results are damaged" in answer.text
+    assert str(home) not in answer.text
+    assert f"{night}/assessment.json" in caplog.text
+
+
+def test_what_an_older_nightglass_published_is_not_taken_for_unpublished(ana, night, settings):
+    """Its assessment has fewer fields, and so has the digest that was published of it."""
+    told = json.loads((night / "assessment.json").read_text())
+    for near in (near for image in told["top_anomalies"] for near in image["neighbors"]):
+        del near["thumbnail"]
+    (night / "assessment.json").write_text(json.dumps(told))
+    assert ana.get(NIGHT).status_code == 409
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    with sqlite3.connect(settings.home / "nightglass.db") as database:
+        database.execute("UPDATE night_results SET result_sha256 = ?", (digest,))
+    database.close()
+    assert ana.get(NIGHT).status_code == 200
+
+
+def test_pictures_have_other_addresses_when_the_night_was_scored_again(ana, night, store):
+    def shown():
+        return set(re.findall(r"pictures/0001\.(?:image\.jpg|map\.png)\?\w+", ana.get(NIGHT).text))
+
+    before = shown()
+    assert len(before) == 2
+    anomalies = [
+        image.model_copy(update={"sha256": f"{image.rank:064x}"}) for image in make_anomalies(night, 3, name=NAME)
+    ]
+    again = make_assessment(anomalies, model_version="9", drift=make_assessment([]).drift)
+    (night / "assessment.json").write_text(again.model_dump_json())
+    with store:
+        store.publish_night(again, "report.html", datetime.now(UTC))
+    assert len(shown()) == 2
+    assert not shown() & before
 
 
 def test_what_is_wrong_with_the_server_is_in_its_log_alone(ana, night, monkeypatch, caplog):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from filelock import FileLock
 
 from nightglass.pages.night_links import run_address
 from nightglass.registry import Registry
@@ -29,6 +30,17 @@ def test_the_run_of_a_night_is_found_and_told(ana, night, settings):
     assert run in text
     assert "MLflow has no server here" in text
     assert f'href="{PATH}"' in ana.get("/collections/cells/nights/2026-07-24").text
+
+
+def test_whoever_writes_to_mlflow_keeps_nobody_waiting(ana, night, home, settings, monkeypatch):
+    run = Registry.open(settings).log_night(make_assessment([]))
+    monkeypatch.setattr("nightglass.pages.night_links._SECONDS", 0.2)
+    with FileLock(home / "mlflow.db.lock"):
+        late = ana.get(PATH)
+        assert (late.status_code, late.headers["Retry-After"]) == (503, "5")
+        assert "MLflow has not answered yet" in late.text
+    monkeypatch.setattr("nightglass.pages.night_links._SECONDS", 60.0)
+    assert run in ana.get(PATH).text
 
 
 def test_only_published_nights_of_ones_own_are_asked_for(ana, night):

@@ -16,6 +16,7 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 
 from nightglass.collections import read_collection
+from nightglass.images import decoding
 from nightglass.pages import kept_models
 from nightglass.pages.app import create_app
 from nightglass.pages.kept_models import Line, Workers
@@ -236,3 +237,12 @@ def test_a_full_line_answers_with_when_to_come_again(client, monkeypatch):
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
     assert "try again" in answer.json()["error"]
+
+
+def test_an_image_is_decoded_once_for_its_score_and_its_map(client, monkeypatch):
+    decoded, decode = [], decoding._decode
+    monkeypatch.setattr(decoding, "_decode", lambda *arguments: decoded.append(1) or decode(*arguments))
+    answer = client.post(f"{PREDICT}?map=1", content=encode(draw_panel(3)), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["anomaly_map"]
+    assert decoded == [1]

@@ -1,7 +1,7 @@
 """The tab of a DAG run: from a run of Airflow to the night that it scored."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -111,3 +111,12 @@ def test_the_overview_tells_failed_nights_first(home, store, tab, airflow):
     airflow.runs = airflow.runs[1:]
     text = tab.get("/").text
     assert " failed. The log of the red task of" in text
+
+
+def test_a_failed_rerun_of_the_oldest_night_published_something(home, store, tab, airflow):
+    now = datetime.now(UTC)
+    days = [(now.date() - timedelta(days=back)).isoformat() for back in range(31)]
+    for day in days:
+        publish(home, store, lambda rank: f"{rank}.png", count=0, night=day)
+    airflow.runs = [run("a", "failed", now, night=days[-1])]
+    assert " failed. The log" not in tab.get("/").text

@@ -143,9 +143,11 @@ def looked_at(model, tmp_path_factory):
     files = panels(*range(500, 512))
     images, _ = publish(settings, store, files, [unit(seed) for seed in range(12)], version=version)
     out = settings.home / "nights/cells/2026-07-24"
+    published = (out / "assessment.json").read_bytes()
     shutil.rmtree(out)
     job = ScoreJob(open_folder(images), open_folder(out), load_detector(model), "models:/x", cells, workers=1, top_k=2)
     score_folder(job, lambda *_: None)
+    (out / "assessment.json").write_bytes(published)
     return settings, store, files, create_app(People().authenticate, lambda _: None)
 
 
@@ -239,3 +241,23 @@ def test_an_image_is_looked_for_in_another_collection_by_that_one_s_champion(upl
     shutil.rmtree(settings.home.parent / "images/lids")
     text = uploads.get("/search", params=picked).text
     assert "own file is needed for this" in text
+
+
+def test_an_mlflow_that_does_not_answer_is_told_and_logged_once(ana, nights, settings, store, monkeypatch, caplog):
+    monkeypatch.setenv("NIGHTGLASS_TRACKING_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for day, version in (("2026-07-18", "3"), ("2026-07-19", "4")):
+        publish(settings, store, panels(91), [unit((4, 0))], day=day, version=version)
+    with caplog.at_level("WARNING", logger="nightglass"):
+        text = ana.get("/search", params=PICK | {"sha256": sha(nights["2026-07-24"][0])}).text
+    assert text.count("MLflow does not answer") == 2
+    assert "it is not there any more" not in text
+    assert {night for _, night, _ in results(text)} == set(DAYS)
+    assert len([one for one in caplog.records if one.name == "nightglass.pages.comparing"]) == 1
+
+
+def test_a_night_that_is_scored_but_not_published_again_is_left_out(ana, nights, settings):
+    (settings.home / "nights/cells/2026-07-22/assessment.json").unlink()
+    text = ana.get("/search", params=PICK | {"sha256": sha(nights["2026-07-24"][0])}).text
+    assert {night for _, night, _ in results(text)} == set(DAYS) - {"2026-07-22"}
+    assert "it is being scored again" in text

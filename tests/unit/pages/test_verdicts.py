@@ -173,7 +173,7 @@ def test_what_somebody_took_back_meanwhile_is_told_too(night, send, store, ben):
     ben(1, "normal")
     with store:
         (verdict,) = store.verdicts("cells")
-        store.verdict_log.withdraw("cells", verdict.entry, "ben", "cli", datetime.now(UTC))
+        store.verdict_log.withdraw("cells", verdict.entry, "ben", "cli", datetime.now(UTC), night="2026-07-24")
     body = {"verdict": "defect", "note": "broken lamp", "images": 1007}
     assert send("/bulk", **body, seen=verdict.entry).status_code == 409
     assert send("/bulk", **body, seen=verdict.entry + 1).status_code == 200
@@ -236,3 +236,37 @@ def test_copies_of_an_image_change_together(home, store, send):
 def test_what_is_no_night_is_told(ana, store, send):
     assert send("/undo", entry=1).status_code == 404
     assert ana.get("/collections/cells/nights/2026-07-23/verdicts/coverage").status_code == 404
+
+
+def test_undo_takes_back_only_what_was_said_on_this_page(home, store, night, send, say, ana):
+    publish(home, store, lambda rank: f"{rank}.png", night="2026-07-25", content=lambda rank: rank + 50)
+    entry = say(1, "defect").json()["undo"]["entry"]
+    sent = {"X-Nightglass": "1", "Accept": "application/json"}
+    other = f"{NIGHT[:-2]}25/verdicts/undo"
+    assert ana.post(other, json={"entry": entry}, headers=sent).status_code == 404
+    with store:
+        cli = NewVerdict(night="2026-07-24", scope="night", verdict="normal", by="ana", source="cli")
+        store.add_verdicts("cells", [cli], datetime.now(UTC))
+    assert send("/undo", entry=entry + 1).status_code == 404
+    assert {("image", "defect", "ana"), ("night", "normal", "ana")} <= set(in_effect(store))
+    assert send("/undo", entry=entry).status_code == 200
+
+
+def test_nothing_is_said_of_a_night_that_is_being_scored_again(night, send, say, store):
+    entry = say(1, "defect").json()["undo"]["entry"]
+    assessed = night / "assessment.json"
+    published = assessed.read_text()
+    for now in (published.replace("0001.image.jpg", "0002.image.jpg"), None):  # assessed, not published; then neither
+        if now is None:
+            assessed.unlink()
+        else:
+            assert now != published
+            assessed.write_text(now)
+        answer = say(2, "defect")
+        assert answer.status_code == 409
+        assert "being scored again" in answer.json()["error"]
+        assert send("/bulk", verdict="normal", note="fine", images=1007, seen=entry).status_code == 409
+    assert in_effect(store) == [("image", "defect", "ana")]
+    assert send("/undo", entry=entry).status_code == 200
+    assessed.write_text(published)
+    assert say(2, "defect").status_code == 200

@@ -88,3 +88,17 @@ def test_scores_without_contents_are_told(night, tmp_path):
     pq.write_table(table, tmp_path / "night/scores.parquet")
     with pytest.raises(UnfinishedNightError, match="sha256"):
         find_image(night, sha("3"), Shelf(10_000))
+
+
+def test_of_contents_that_start_alike_each_is_found_with_its_own_copies(tmp_path):
+    one, other = "ab" * 8 + "0" * 48, "ab" * 8 + "1" * 48
+    images = {"a.png": one, "b.png": other, "c.png": sha("c"), "d.png": other, "e.png": one}
+    night, shelf = scored_night(write_scores(tmp_path, images, [unit(0)] * 5), 5), Shelf(10_000)
+    for _ in range(2):  # the second time from memory
+        assert [
+            (found.row, found.copies) for found in (find_image(night, one, shelf), find_image(night, other, shelf))
+        ] == [
+            (0, 2),
+            (1, 2),
+        ]
+    assert find_image(night, "ab" * 8 + "2" * 48, shelf) is None

@@ -2,11 +2,15 @@
 
 import json
 import shutil
+import threading
 
 import pytest
 
+from nightglass.errors import StorageError
 from nightglass.records import ModelRef
+from nightglass.registry import Registry
 from nightglass.settings import Settings
+from nightglass.similar import networks
 from nightglass.similar.networks import find_network
 
 NAME = "nightglass-cells"
@@ -59,3 +63,46 @@ def test_nobody_guesses_where_there_is_no_such_version(model, settings):
     copy(model, settings, "9")
     copy(model, settings, "9", folder="def")  # of two registries: that in use has none
     assert find_network(ref("9"), settings) is None
+
+
+def test_an_mlflow_that_does_not_answer_is_told_and_asked_again(model, settings, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    silent = settings.model_copy(update={"tracking_url": "http://127.0.0.1:9"})
+    for _ in range(2):
+        with pytest.raises(StorageError, match="does not answer"):
+            find_network(ref("5"), silent)
+    copy(model, silent, "5")
+    assert find_network(ref("5"), silent) is not None
+
+
+def test_two_small_files_of_the_registry_are_enough(model, settings):
+    version = Registry.open(settings).register_detector(model, name=NAME, params={}, metrics={}, tags={})
+    copy(model, settings, "99")
+    assert find_network(ref(version), settings) == find_network(ref("99"), settings)
+    assert not (settings.home / "models" / NAME / version).exists()  # the detector was not fetched
+
+
+def test_a_slow_question_keeps_only_those_waiting_who_ask_the_same(settings, monkeypatch):
+    started, go, asked = threading.Event(), threading.Event(), []
+
+    def fetch(version, _):
+        asked.append(version.version)
+        if version.version == "1":
+            started.set()
+            go.wait()
+
+    monkeypatch.setattr(networks, "fetch_description", fetch)
+    other = settings.model_copy(update={"tracking_url": "http://127.0.0.1:9"})
+    slow = [threading.Thread(target=find_network, args=(ref("1"), other)) for _ in range(3)]
+    for thread in slow:
+        thread.start()
+    started.wait()
+    quick = threading.Thread(target=find_network, args=(ref("2"), other))
+    quick.start()
+    quick.join(20)
+    was_quick = not quick.is_alive()
+    go.set()
+    for thread in slow:
+        thread.join()
+    assert was_quick
+    assert asked == ["1", "2"]

@@ -151,3 +151,65 @@ def test_nights_that_are_scored_again_while_many_search_never_give_a_wrong_image
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+@pytest.mark.parametrize("top_k", [1, 12])
+def test_one_content_on_many_nights_hides_nothing(tmp_path, top_k):
+    nights = []
+    for number in range(30):
+        images = {"own.png": sha("own"), "other.png": sha(f"other {number}")}
+        vectors = [unit(1), unit(1000 + number, near=unit(1), noise=0.1 + 0.03 * number)]
+        nights.append(
+            scored_night(write_scores(tmp_path / str(number), images, vectors), 2, f"2026-06-{number + 1:02}")
+        )
+    found = find_similar(ask(nights, unit(1)), Shelf(ROOM), top_k, apart_from=sha("own"))
+    best = sorted(
+        range(30), key=lambda number: -float(unit(1) @ unit(1000 + number, near=unit(1), noise=0.1 + 0.03 * number))
+    )
+    assert [image.sha256 for image in found.similar] == [sha(f"other {number}") for number in best[:top_k]]
+    assert (found.nights, found.left_out) == (30, [])
+
+
+def test_many_copies_in_one_night_hide_nothing(tmp_path, nights, vectors):
+    """Of three contents the night has 100 copies each; what lies behind them comes before the other nights' images."""
+    images = {f"{place}.png": sha(f"copy {place % 3}") for place in range(300)}
+    images |= {f"rest {place}.png": sha(f"rest {place}") for place in range(5)}
+    copies = [unit((70, place), near=unit(99), noise=0.05 + 0.05 * place) for place in range(3)] * 100
+    rest = [unit((80, place), near=unit(99), noise=0.3 + 0.1 * place) for place in range(5)]
+    night = scored_night(write_scores(tmp_path / "copies", images, copies + rest), 305, "2026-06-01")
+    found = find_similar(ask([*nights, night], unit(99)), Shelf(ROOM), 8, apart_from=sha("copy 1"))
+    expected = [place for place in range(3) if place != 1]
+    expected.sort(key=lambda place: -float(unit(99) @ copies[place]))
+    behind = sorted(range(5), key=lambda place: -float(unit(99) @ rest[place]))
+    wanted = [sha(f"copy {place}") for place in expected] + [sha(f"rest {place}") for place in behind]
+    assert [image.sha256 for image in found.similar][:7] == wanted
+    assert len(found.similar) == 8
+    assert found.similar[7].night.night != "2026-06-01"
+    assert found.left_out == []
+
+
+def test_what_is_not_published_is_left_out_and_told(nights, vectors):
+    def is_settled(night):
+        return night.night != DAYS[3]
+
+    found = find_similar(ask(nights, vectors[DAYS[3]][0]), Shelf(ROOM), 30, is_settled=is_settled)
+    assert {image.night.night for image in found.similar} == set(DAYS) - {DAYS[3]}
+    assert [(one.night, one.reason) for one in found.left_out] == [(DAYS[3], "it is being scored again")]
+
+
+def test_a_night_that_is_scored_again_between_two_looks_is_left_out(tmp_path):
+    images = {f"{place}.png": sha("own") for place in range(9)} | {"b.png": sha("b")}
+    folder = write_scores(tmp_path / "night", images, [unit(1)] * 9 + [unit(2)])
+    looks = []
+
+    def is_settled(_):
+        looks.append(1)
+        if len(looks) == 2:  # its first rows were read by then
+            write_scores(folder, dict(reversed(images.items())), [unit(2)] + [unit(1)] * 9)
+            (folder / "summary.json").write_text("another one")
+        return True
+
+    found = find_similar(
+        ask([scored_night(folder, 10)], unit(1)), Shelf(ROOM), 2, apart_from=sha("own"), is_settled=is_settled
+    )
+    assert (found.similar, [one.reason for one in found.left_out]) == ([], ["it was scored again meanwhile"])

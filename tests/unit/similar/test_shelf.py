@@ -1,6 +1,7 @@
 """What is kept in memory stays within its bytes, and is loaded once however many ask."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,3 +51,43 @@ def test_many_threads_load_once():
     with ThreadPoolExecutor(8) as pool:
         assert [future.result() for future in [pool.submit(ask) for _ in range(8)]] == ["value"] * 8
     assert len(loads) == 1
+
+
+def test_what_is_being_loaded_stays_within_the_room_and_never_goes():
+    shelf, lock, loading, most = Shelf(100), threading.Lock(), [0], [0]
+
+    def load(size):
+        with lock:
+            loading[0] += size
+            most[0] = max(most[0], loading[0])
+        time.sleep(0.02)
+        with lock:
+            loading[0] -= size
+        return size
+
+    with ThreadPoolExecutor(8) as pool:
+        sizes = [60, 50, 100, 30, 30, 30, 90, 10] * 3
+        asked = [
+            pool.submit(shelf.get, number, size, lambda size=size: load(size)) for number, size in enumerate(sizes)
+        ]
+        assert [future.result(timeout=30) for future in asked] == sizes
+    assert 0 < most[0] <= 100
+    assert shelf.kept_bytes <= 100
+
+
+def test_whoever_waits_for_room_gets_it_when_a_load_fails():
+    shelf, started, go = Shelf(100), threading.Event(), threading.Event()
+
+    def fail():
+        started.set()
+        go.wait()
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor(3) as pool:
+        failing = pool.submit(shelf.get, "a", 80, fail)
+        started.wait()
+        same, other = pool.submit(shelf.get, "a", 80, lambda: 1), pool.submit(shelf.get, "b", 80, lambda: 2)
+        go.set()
+        assert isinstance(failing.exception(timeout=30), ZeroDivisionError)
+        assert (same.result(timeout=30), other.result(timeout=30)) == (1, 2)
+    assert shelf.kept_bytes == 80

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
-from nightglass.engine.results import ASSESSMENT_NAME
 from nightglass.images.slices import slices_of
 from nightglass.night.report.names import without_credentials
 from nightglass.pages import pictures
@@ -27,6 +26,7 @@ from nightglass.pages.api.refusals import refusals
 from nightglass.pages.api.scores import read_scores
 from nightglass.pages.places import find_collection, open_night, open_store
 from nightglass.pages.rights import ReadableCollection
+from nightglass.pages.settled import check_settled, read_assessment
 from nightglass.records import Assessment, TopAnomaly
 from nightglass.retraining.verdicts import Verdict, VerdictsInEffect
 from nightglass.settings import read_settings
@@ -56,7 +56,7 @@ def read_night(request: Request, collection: ReadableCollection, night: date) ->
     """Return what was decided of a night, and the numbers and reasons behind it."""
     with open_store(read_settings()) as store:
         row = _find_night(store, collection, night)
-    assessed = _read_assessment(_open(request, collection, night), row)
+    assessed = read_assessment(_open(request, collection, night), row)
     facts = assessed.model_dump(include=NightDetails.model_fields.keys() & Assessment.model_fields.keys())
     return NightDetails.model_validate(
         facts
@@ -81,14 +81,14 @@ def list_top_anomalies(request: Request, collection: ReadableCollection, night: 
     pattern, name = find_collection(collection, read_settings()).slices, night.isoformat()
     with open_store(read_settings()) as store:
         row = _find_night(store, collection, night)
-        assessed = _read_assessment(_open(request, collection, night), row)
+        assessed = read_assessment(_open(request, collection, night), row)
         slices = {image.rank: slices_of(image.path, pattern) for image in assessed.top_anomalies}
         subjects = {image.sha256 for image in assessed.top_anomalies} | {name}
         subjects |= {f"{name} {part}" for parts in slices.values() for part in parts}
         verdicts = VerdictsInEffect(store.verdict_log.last_words(collection, subjects))
     address = f"{request.scope.get('root_path', '')}/collections/{collection}/nights/{name}"
     found = [
-        _tell_anomaly(image, slices[image.rank], verdicts.find(name, image.sha256, slices[image.rank]), address)
+        _tell_anomaly(image, slices[image.rank], verdicts.find(name, image.sha256, slices[image.rank]), address, row)
         for image in sorted(assessed.top_anomalies, key=lambda image: image.rank)
     ]
     return Anomalies(image_threshold=assessed.image_threshold, top_anomalies=found)
@@ -106,19 +106,22 @@ def list_scores(
     with open_store(read_settings()) as store:
         row = _find_night(store, collection, night)
     source = _open(request, collection, night)
-    _check_whole(source, row)
+    check_settled(source, row)
     total, rows = read_scores(source, after, limit) if row.scored else (0, [])
+    check_settled(source, row)  # they may have been replaced meanwhile
     is_more = after + len(rows) < total
     scores = [ScoredImage.model_validate(found) for found in rows]
     return Scores(total=total, scores=scores, next_after=after + len(rows) if is_more and rows else None)
 
 
-def _tell_anomaly(image: TopAnomaly, slices: Sequence[str], verdict: Verdict | None, night: str) -> Anomaly:
+def _tell_anomaly(
+    image: TopAnomaly, slices: Sequence[str], verdict: Verdict | None, night: str, row: NightRow
+) -> Anomaly:
     return Anomaly(
         **image.model_dump(include={"rank", "path", "sha256", "image_score", "is_anomalous"}),
         slices=list(slices),
-        picture=pictures.address(night, image.image, image.sha256),
-        anomaly_map=pictures.address(night, image.anomaly_map, image.sha256),
+        picture=pictures.address(night, image.image, row),
+        anomaly_map=pictures.address(night, image.anomaly_map, row),
         neighbors=[NearImage(path=near.path, distance=near.distance) for near in image.neighbors],
         verdict=verdict and GivenWord.model_validate(verdict.model_dump()),
     )
@@ -134,13 +137,3 @@ def _find_night(store: Store, collection: str, night: date) -> NightRow:
 def _open(request: Request, collection: str, night: date) -> Folder:
     settings = read_settings()
     return open_night(request, find_collection(collection, settings), night.isoformat(), settings)
-
-
-def _read_assessment(source: Folder, row: NightRow) -> Assessment:
-    _check_whole(source, row)
-    return Assessment.model_validate_json(source.read_bytes(ASSESSMENT_NAME))
-
-
-def _check_whole(source: Folder, row: NightRow) -> None:
-    if not source.exists(ASSESSMENT_NAME):
-        raise HTTPException(409, f"{row.collection} {row.night}: the night is being scored again; ask in some minutes")

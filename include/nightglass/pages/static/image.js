@@ -87,6 +87,7 @@ if (one) {
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, textarea, input:not([type=range])")) return;
+    if (event.repeat) return; // a key that is held says its word once
     if (event.key in keys) say(keys[event.key]);
     if (event.key === "m" && slider && !slider.disabled) toggleMap();
   });

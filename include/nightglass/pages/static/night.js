@@ -138,6 +138,7 @@
       move(event.key === "ArrowRight" ? 1 : -1);
       return;
     }
+    if (event.repeat) return; // a key that is held says its word once
     if (event.key === "z") takeBack();
     const entry = document.activeElement.closest(".entry");
     if (entry && event.key in keys) say(entry, keys[event.key]);
