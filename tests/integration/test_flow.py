@@ -24,6 +24,7 @@ from nightglass.settings import read_settings
 from nightglass.storage import open_folder
 from nightglass.store import Store
 from tests.conftest import write_panels
+from tests.integration.results import every_row, query
 
 pytestmark = pytest.mark.integration
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -77,17 +78,6 @@ def run_night(home: Path, night: str, **options: object) -> dict[str, object]:
         flow.score_night_shard(plan, shard, **storage)
     flow.assess_night(plan, **storage)
     return flow.publish_night(plan, **storage)
-
-
-def every_row(home: Path) -> dict[str, list[tuple[object, ...]]]:
-    with sqlite3.connect(home / "nightglass.db") as database:
-        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
-
-
-def query(home: Path, sql: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(home / "nightglass.db") as database:
-        return database.execute(sql).fetchall()
 
 
 def test_a_night_leaves_rows_files_report_and_run(home: Path, tmp_path: Path) -> None:
@@ -241,18 +231,6 @@ def test_the_champion_predicts_through_mlflow(home: Path, good_images: Path) -> 
     assert scored["image_score"].notna().tolist() == [True, True, True, False]
     assert scored["is_anomalous"].tolist()[3] is False
     assert "not_an_image" in scored["reason"][3]
-
-
-def test_names_that_look_like_patterns_concern_only_themselves(s3_server) -> None:
-    bucket = s3_server.make_bucket()
-    options = s3_server.storage_options
-    for name in ("night1", "night2", "night[12]"):
-        open_folder(f"s3://{bucket}/out/{name}", options).write_bytes("summary.json", b"{}")
-    open_folder(f"s3://{bucket}/out/night[12]", options).remove("summary.json")
-    open_folder(f"s3://{bucket}/out/n*", options).remove("summary.json")
-    assert open_folder(f"s3://{bucket}/out/night1", options).exists("summary.json")
-    assert open_folder(f"s3://{bucket}/out/night2", options).exists("summary.json")
-    assert not s3_server.file_system().exists(f"{bucket}/out/night[12]/summary.json")
 
 
 def test_a_folder_in_work_is_waited_for(home: Path, tmp_path: Path) -> None:

@@ -292,11 +292,3 @@ def test_the_last_standing_word_is_the_persons_and_still_counts(store: Store) ->
     assert last() is None
     store.verdict_log.withdraw("cells", 6, "ben", "cli", NOW, night=NIGHT)
     assert last() == 2
-
-
-def test_no_query_changes_or_deletes_a_verdict(sql_dir: Path) -> None:
-    sql = "\n".join(path.read_text() for path in (sql_dir / "queries").glob("*.sql")).lower()
-    for table in ("verdict_log", "verdict_withdrawals"):
-        assert f"insert into {table}" in sql
-        for words in (f"update {table}", f"delete from {table}", f"truncate {table}", f"replace into {table}"):
-            assert words not in sql

@@ -46,3 +46,11 @@ def test_no_query_changes_or_deletes_an_entry_of_the_promotion_log() -> None:
     ]
     assert touching == []
     assert "append_promotion" in load_queries(SQL_DIR)
+
+
+def test_no_query_changes_or_deletes_a_verdict() -> None:
+    sql = "\n".join(path.read_text() for path in (SQL_DIR / "queries").glob("*.sql")).lower()
+    for table in ("verdict_log", "verdict_withdrawals"):
+        assert f"insert into {table}" in sql
+        for words in (f"update {table}", f"delete from {table}", f"truncate {table}", f"replace into {table}"):
+            assert words not in sql
