@@ -53,7 +53,6 @@ PAGES: tuple[Page, ...] = (
     Page("search, an upload", "/search?collections={collection}", "POST", "image", MAX_SEARCH_MS),
     Page("models", "/collections/{collection}/models"),
     Page("model card", "/collections/{collection}/models/1/card"),
-    Page("two versions compared", "/collections/{collection}/models/compare?left=1&right=1"),
     Page("API: a night", f"/api{_NIGHT}"),
     Page("API: scores", f"/api{_NIGHT}/scores?after=500000&limit=1000"),
     Page("metrics", "/metrics"),
