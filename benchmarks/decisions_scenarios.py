@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from benchmarks.decisions_world import Change, World, draw_embedding_tests, rate_spread_of
 from benchmarks.decisions_years import Job, count_asking, nights_until_caught, share_within
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.engine.stage_times import count_workers
 from nightglass.records import EmbeddingDrift
 

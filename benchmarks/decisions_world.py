@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from nightglass.collections import Drift
+from nightglass.collection_limits import Drift
 from nightglass.detector.reference import ReferenceStatistic, reference_statistics
 from nightglass.images.statistics import STATISTICS
 from nightglass.night.embedding_drift import embedding_drift

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.decisions_world import Change, Nights, World, draw_nights
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.night.baseline import build_baseline
 from nightglass.night.decision import decide
 from nightglass.night.drift import adjust_p_values, statistic_drift

@@ -41,7 +41,8 @@ from nightglass.collections import Collection, read_collection
 from nightglass.errors import ConfigurationError
 from nightglass.settings import read_settings
 from nightglass_airflow.collection_files import broken_dag_ids, read_collections
-from nightglass_airflow.connections import alert_urls, storage_options
+from nightglass_airflow.connections import people, storage_options
+from nightglass_airflow.deadlines import publish_deadlines
 from nightglass_airflow.failures import default_arguments
 from nightglass_airflow.retraining import RETRAIN_DECISION, request_retraining, retrain_requests
 from nightglass_airflow.runs import check_deadline, night_of, trigger_form
@@ -82,9 +83,7 @@ def validate_images(plan: dict[str, Any]) -> list[int]:
     from nightglass.night.flow import NightPlan, validate_night
 
     collection = read_collection(Path(plan["collection_file"]))
-    return validate_night(
-        NightPlan(**plan), storage_options=storage_options(collection), alert_urls=alert_urls(collection)
-    )
+    return validate_night(NightPlan(**plan), storage_options=storage_options(collection), **people(collection))
 
 
 @task(execution_timeout=timedelta(hours=3), map_index_template="{{ shard_of_shards }}")
@@ -115,9 +114,8 @@ def publish_night(
     from nightglass.night import flow
 
     collection = read_collection(Path(plan["collection_file"]))
-    published = flow.publish_night(
-        flow.NightPlan(**plan), storage_options=storage_options(collection), alert_urls=alert_urls(collection)
-    )
+    options = storage_options(collection)
+    published = flow.publish_night(flow.NightPlan(**plan), storage_options=options, **people(collection))
     request_retraining(plan, published, inlet_events, outlet_events)
     return published
 
@@ -153,6 +151,7 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         start_date=datetime.combine(collection.start_date, datetime.min.time(), ZoneInfo(zone)),
         catchup=collection.catchup,
         max_active_runs=1,
+        deadline=publish_deadlines(path, collection),
         default_args=default_arguments(collection),
         params=trigger_form(collection),
         tags={"nightglass", "nightly"},
@@ -161,7 +160,8 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         wait = {"poke_interval": ready.poll_seconds, "timeout": timedelta(hours=ready.deadline_hours)}
         plan = list_images.override(**wait)(str(path))
         shards = validate_images(plan)
-        mapped = score_shard.override(pool=collection.scoring.pool, doc_md=score_shard.function.__doc__)
+        where = {"pool": collection.scoring.pool, "queue": collection.scoring.queue}
+        mapped = score_shard.override(**where, doc_md=score_shard.function.__doc__)
         scored = mapped.partial(plan=plan).expand(shard=shards)
         publish = publish_night.override(
             inlets=[retrain_requests(collection.name)], doc_md=publish_night.function.__doc__
@@ -169,7 +169,7 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         published = publish(plan)
         chain(scored, assess_night(plan), published)
         if collection.retraining.shadow.nights:
-            shadow = shadow_night.override(pool=collection.scoring.pool, doc_md=shadow_night.function.__doc__)
+            shadow = shadow_night.override(**where, doc_md=shadow_night.function.__doc__)
             chain(published, shadow(plan))
     return dag
 

@@ -30,7 +30,7 @@ from nightglass.collections import Collection, read_collection
 from nightglass.settings import read_settings
 from nightglass_airflow.champions import champion_asset
 from nightglass_airflow.collection_files import read_collections
-from nightglass_airflow.connections import alert_urls, storage_options
+from nightglass_airflow.connections import people, storage_options
 from nightglass_airflow.failures import default_arguments
 from nightglass_airflow.retrain_runs import ask_person, read_answer, read_request, retrain_form
 from nightglass_airflow.retraining import look_at_shadow, promote_or_skip, retrain_requests
@@ -130,7 +130,7 @@ def conclude(plan: dict[str, Any], answer: dict[str, Any] | None, promoted: dict
         promoted=promoted is not None,
         approval=read_answer(answer),
         storage_options=storage_options(collection),
-        alert_urls=alert_urls(collection),
+        **people(collection),
     ).model_dump()
 
 
@@ -150,8 +150,9 @@ def build_dag(path: Path, collection: Collection) -> DAG:
         tags={"nightglass", "retrain"},
     ) as dag:
         plan = take_snapshot(str(path))
-        fitted = fit_challenger.override(pool=collection.scoring.pool, doc_md=fit_challenger.function.__doc__)(plan)
-        evaluate = evaluate_models.override(pool=collection.scoring.pool, doc_md=evaluate_models.function.__doc__)
+        where = {"pool": collection.scoring.pool, "queue": collection.scoring.queue}
+        fitted = fit_challenger.override(**where, doc_md=fit_challenger.function.__doc__)(plan)
+        evaluate = evaluate_models.override(**where, doc_md=evaluate_models.function.__doc__)
         judged = judge_challenger(fitted)
         approve = ask_person(collection, "shadow_challenger" if options.shadow.nights else "judge_challenger")
         promote = promote_challenger.override(

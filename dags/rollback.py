@@ -31,6 +31,7 @@ from nightglass.settings import read_settings
 from nightglass_airflow.champions import champion_asset, name_person, rollback_form
 from nightglass_airflow.collection_files import read_collections
 from nightglass_airflow.failures import default_arguments
+from nightglass_airflow.notices import tell_rollback
 
 
 @task(execution_timeout=timedelta(minutes=10))
@@ -40,7 +41,7 @@ def roll_back(
     dag_run: DagRunProtocol,
     outlet_events: OutletEventAccessorsProtocol,
 ) -> dict[str, object]:
-    """Make the version of the form the champion again: an entry in the promotion log, then MLflow's alias."""
+    """Make the version of the form the champion again: an entry in the promotion log, MLflow's alias, and an alert."""
     from nightglass import promotion
 
     collection = read_collection(Path(collection_file))
@@ -53,6 +54,7 @@ def roll_back(
         run=dag_run.run_id,
     )
     outlet_events[champion_asset(collection)].extra = done.entry.model_dump()
+    tell_rollback(collection, done, dag_run.run_id)
     return done.model_dump()
 
 

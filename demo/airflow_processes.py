@@ -23,11 +23,12 @@ import psutil
 from nightglass.settings import read_settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-COMPONENTS = {
-    "api-server": [],
+COMPONENTS: dict[str, list[str | Path]] = {
+    "api-server": ["-m", "airflow", "api-server"],
     # The API server reads the logs from the disk; a server for them would listen on every interface.
-    "scheduler": ["--skip-serve-logs"],
-    "dag-processor": [],
+    # -P: the demo's files are no modules of Airflow's.
+    "scheduler": ["-P", REPOSITORY / "demo" / "scheduler.py", "--skip-serve-logs"],
+    "dag-processor": ["-m", "airflow", "dag-processor"],
 }
 USER = "admin"
 
@@ -166,7 +167,7 @@ def running_airflow(home: Path, port: int, environment: Mapping[str, str] | None
         yield airflow
     finally:
         airflow.client.close()
-        with _uninterrupted():
+        with uninterrupted():
             stop(list(airflow.processes.values()))
 
 
@@ -239,9 +240,9 @@ def stop(processes: list[subprocess.Popen[bytes]], patience: float = 10) -> None
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let a second Ctrl-C wait: interrupted now, processes would be left."""
-    signs = (signal.SIGINT, signal.SIGTERM)
+def uninterrupted() -> Iterator[None]:
+    """Leave a second Ctrl-C, or a terminal that is closed, unheard: interrupted now, processes would be left."""
+    signs = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(sign, signal.SIG_IGN) for sign in signs]
     try:
         yield
@@ -273,7 +274,7 @@ def _migrate(home: Path, variables: Mapping[str, str]) -> None:
 def _start(name: str, home: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (home / f"{name}.log").open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "airflow", name, *COMPONENTS[name]],
+            [sys.executable, *COMPONENTS[name]],
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -45,14 +45,24 @@ SECRETS: tuple[tuple[str, Callable[[], str], str], ...] = (
 )
 
 SETTINGS = """
-# Settings; each line shows the default.
+# Settings; each line shows the default. docs/deployment.md says what they are for.
+# How people reach the UI, with scheme and port; alerts link to it.
 #UI_URL=http://localhost:8080
 #UI_ADDRESS=127.0.0.1
 #UI_PORT=8080
-#WORKER_CONCURRENCY=2
+#ALERT_URLS=
+# Docker refuses a container more processors than the machine has.
 #WORKER_CPUS=4
 #WORKER_MEMORY=12G
-#SCORING_SLOTS=1
+#WORKERS=1
+#WORKER_CONCURRENCY=2
+#SCORING_SLOTS=2
+#IMAGES_FROM=own
+#BACKUP_URL=s3://nightglass/backups
+#BACKUP_KEEP_DAYS=30
+# What an hour of one task costs; without it only compute time is told.
+#PRICE_PER_HOUR=
+#CURRENCY=USD
 #GRAFANA_PORT=3000
 
 # Both lines for Prometheus and Grafana; gpu,monitoring for a worker with a GPU, too.
@@ -92,7 +102,10 @@ def main() -> int:
     try:
         write_env(path)
     except FileExistsError:
-        sys.stderr.write("env: expected no .env here, got one; move it away first, it may be in use\n")
+        sys.stderr.write(
+            "env: expected no .env here, got one; its passwords are in use. Add what it lacks as a line NAME=SECRET,"
+            " with a secret from: openssl rand -hex 32\n"
+        )
         return 1
     except OSError as error:
         sys.stderr.write(f"env: expected to write .env, got {error.strerror}\n")

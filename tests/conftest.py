@@ -17,6 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.forked import FORKS
+from tests.order import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401 - hooks
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = "from nightglass.cli import main; main()"
 # The same examples each time: a run that fails can be run again.
 hypothesis.settings.register_profile("nightglass", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("nightglass")
@@ -78,6 +83,13 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.fixture(autouse=True)
+def _new_connections() -> None:
+    """Let no test have a connection to S3 that another one made from its own environment: fsspec keeps them."""
+    if module := sys.modules.get("nightglass.s3_store"):
+        module.S3Store.clear_instance_cache()
+
+
 @dataclass
 class Webhook:
     """What was posted to the address ``url``, an Apprise JSON address."""
@@ -112,12 +124,22 @@ def webhook() -> Iterator[Webhook]:
 
 
 @pytest.fixture(scope="session")
-def nightglass() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line as a user does, in a process of its own."""
+def nightglass() -> Run:
+    """Run the command line in a process of its own, which has imported the libraries already."""
+
+    def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return FORKS.run(COMMAND, arguments, env)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fresh_nightglass() -> Run:
+    """Run the command line as a user does, in a process that has imported nothing yet."""
 
     def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", "from nightglass.cli import main; main()", *map(str, arguments)],
+            [sys.executable, "-c", COMMAND, *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
@@ -143,14 +165,11 @@ def unquantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(
-    good_images: Path,
-    unquantized: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    nightglass: Callable[..., subprocess.CompletedProcess[str]],
+    good_images: Path, unquantized: Path, tmp_path_factory: pytest.TempPathFactory, fresh_nightglass: Run
 ) -> Path:
     """A detector folder, fitted on the good panels through the command line."""
     out = tmp_path_factory.mktemp("model") / "detector"
-    done = nightglass("fit", "--images", good_images, "--out", out, "--collection", unquantized, "--json")
+    done = fresh_nightglass("fit", "--images", good_images, "--out", out, "--collection", unquantized, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fitted"] == 40
     return out

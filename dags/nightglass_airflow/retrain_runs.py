@@ -12,6 +12,7 @@ from airflow.sdk.types import DagRunProtocol
 
 from nightglass.collections import Collection
 from nightglass_airflow.champions import name_person
+from nightglass_airflow.notices import ApprovalNotifier
 from nightglass_airflow.retraining import find_request
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def ask_person(collection: Collection, judged_by: str) -> HITLOperator:
         body=f"{{{{ ti.xcom_pull(task_ids='{judged_by}')['body'] }}}}",
         options=[APPROVE, REJECT],
         defaults=REJECT,
+        notifiers=[ApprovalNotifier(collection, judged_by)],
         response_timeout=timedelta(hours=collection.retraining.approval_hours),
         retries=0,
     )

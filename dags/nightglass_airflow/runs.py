@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from urllib.parse import quote
 
 from airflow.sdk import Param
 from airflow.sdk.types import DagRunProtocol
 
 from nightglass.collections import Collection
 from nightglass.errors import FolderIncompleteError
+from nightglass.night.naming import name_night
+from nightglass.settings import read_settings
 
 
 def trigger_form(collection: Collection) -> dict[str, Param]:
@@ -51,16 +53,15 @@ def trigger_form(collection: Collection) -> dict[str, Param]:
 
 
 def night_of(collection: Collection, run: DagRunProtocol, params: Mapping[str, Any]) -> str:
-    """Return the night (``YYYY-MM-DD``) that a run is about.
-
-    The form's date wins; else the day of the run in the collection's time zone, less ``night_lag_days``.
-    """
-    if params.get("night"):
-        return str(params["night"])
+    """Return the night (``YYYY-MM-DD``) that a run is about."""
+    asked = params.get("night")
     # A run that was triggered by hand or by an asset may have no logical date.
-    moment = run.logical_date or run.run_after
-    local = moment.astimezone(ZoneInfo(collection.timezone))
-    return (local.date() - timedelta(days=collection.night_lag_days)).isoformat()
+    return name_night(collection, str(asked) if asked else None, run.logical_date or run.run_after)
+
+
+def name_run(dag_id: str, run_id: str) -> str:
+    """Return the address of a run in Airflow's UI."""
+    return f"{read_settings().ui_url.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
 
 def check_deadline(collection: Collection, run: DagRunProtocol, night: str, reason: str) -> None:

@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from nightglass.collection_parts import Retraining, Section, Share
+from nightglass.collection_alerts import Alerts
+from nightglass.collection_limits import DecisionOptions, Drift, Validation
+from nightglass.collection_parts import Retraining, Section
+from nightglass.collection_retention import Retention
 from nightglass.errors import ConfigurationError
 from nightglass.settings import read_settings
+from nightglass.strict_yaml import read_mapping
 
-Severity = Literal["critical", "warning"]
 #: Of the network on a CPU; ``auto`` is bf16 where the processor has it and f32 elsewhere.
 Precision = Literal["int8", "auto", "f32"]
 Device = Literal["auto", "cpu", "cuda"]
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-def _check_order(names: str, low: float, high: float) -> None:
-    if low > high:
-        raise ValueError(f"{names}: expected the lower number first, got {low:g} and {high:g}")
 
 
 class Ready(Section):
@@ -70,84 +67,13 @@ class Scoring(Section):
     shard_size: int = Field(2_000, ge=1, description="images per mapped task; grows so that there are <= 256")
     batch_size: int = Field(32, ge=1, le=512)
     device: Device = Field("auto", description="runs the network; auto: CUDA where torch finds it, but int8 on a CPU")
-    max_pixels: int = Field(100_000_000, ge=1, description="larger images are quarantined, never decoded")
+    max_pixels: int = Field(
+        100_000_000, ge=1, le=2_000_000_000, description="larger images are quarantined, never decoded"
+    )
     max_file_bytes: int = Field(500_000_000, ge=1)
     suffix_mismatch: Literal["quarantine", "accept"] = "quarantine"
     pool: str = "nightglass_scoring"
-
-
-class Validation(Section):
-    """What a night's data must look like before it is scored; each limit has a severity."""
-
-    min_images: int = Field(1, ge=0)
-    min_images_severity: Severity = "critical"
-    usual_count_ratio: tuple[float, float] = Field((0.5, 2.0), description="against the median of recent nights")
-    usual_count_severity: Severity = "warning"
-    formats: tuple[str, ...] = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")
-    formats_severity: Severity = "warning"
-    modes: tuple[str, ...] = ("RGB", "L", "RGBA", "P", "LA", "CMYK", "I;16", "1")
-    modes_severity: Severity = "warning"
-    min_side_pixels: int = Field(32, ge=1)
-    max_side_pixels: int = Field(20_000, ge=1)
-    size_severity: Severity = "warning"
-    brightness: tuple[float, float] = Field((5.0, 250.0), description="allowed mean luma of an image, 0..255")
-    brightness_min_share: Share = Field(0.95, description="of the sampled images that must lie inside")
-    brightness_severity: Severity = "warning"
-    max_duplicate_share: Share = Field(0.2, description="images whose content another image of the night has")
-    duplicate_severity: Severity = "warning"
-    max_unreadable_share: Share = Field(0.1, description="images quarantined by their header or bytes")
-    unreadable_severity: Severity = "critical"
-
-    @model_validator(mode="after")
-    def _check_ranges(self) -> "Validation":
-        _check_order("usual_count_ratio", *self.usual_count_ratio)
-        _check_order("brightness", *self.brightness)
-        _check_order("min_side_pixels and max_side_pixels", self.min_side_pixels, self.max_side_pixels)
-        return self
-
-
-class Drift(Section):
-    """How a night is compared with the champion's reference."""
-
-    bins: int = Field(10, ge=2, le=50)
-    watch_psi: float = Field(0.1, gt=0)
-    retrain_psi: float = Field(0.2, gt=0)
-    watch_separability: Share = Field(0.3, description="embedding drift: 2*AUC-1 of tonight against reference")
-    retrain_separability: Share = 0.5
-    sample_size: int = Field(500, ge=20, le=5000, description="images of each side in the embedding test")
-
-    @model_validator(mode="after")
-    def _check_limits(self) -> "Drift":
-        _check_order("watch_psi and retrain_psi", self.watch_psi, self.retrain_psi)
-        _check_order("watch_separability and retrain_separability", self.watch_separability, self.retrain_separability)
-        return self
-
-
-class DecisionOptions(Section):
-    """When a night asks for a new model."""
-
-    ratio: float = Field(2.0, gt=1, description="what counts as doubled")
-    alpha: float = Field(0.001, gt=0, lt=1, description="significance that a doubling needs")
-    watch_alpha: float = Field(0.01, gt=0, lt=1, description="significance of what is only watched")
-    rate_spread: Share = Field(0.2, description="by how much nights' anomaly rates differ with nothing changed")
-    min_images: int = Field(50, ge=1, description="fewer scored images decide nothing")
-    baseline_nights: int = Field(14, ge=1, description="most recent quiet nights in the baseline; first ones, frozen")
-    min_baseline_nights: int = Field(3, ge=1, description="until then the usual rate is being learned")
-    expected_anomaly_rate: Share | None = Field(None, description="the usual rate, where people know it")
-    cooldown_nights: int = Field(0, ge=0, description="nights after a promotion that only hold")
-    max_quarantined_share: Share = Field(0.25, description="above it the night holds")
-
-    @model_validator(mode="after")
-    def _check_levels(self) -> "DecisionOptions":
-        _check_order("alpha and watch_alpha", self.alpha, self.watch_alpha)
-        return self
-
-
-class Alerts(Section):
-    """Who is told; the addresses themselves are secrets and stay out of this file."""
-
-    connection: str | None = Field(None, description="Airflow connection whose URI or extra.urls is an Apprise URL")
-    about: tuple[Literal["retrain", "hold", "watch", "failure"], ...] = ("retrain", "hold", "failure")
+    queue: str = Field("cpu", pattern=r"^[A-Za-z0-9_.-]+$", description="Celery queue of tasks that run the network")
 
 
 class Collection(Section):
@@ -177,6 +103,7 @@ class Collection(Section):
     decision: DecisionOptions = DecisionOptions()
     retraining: Retraining = Retraining()
     alerts: Alerts = Alerts()
+    retention: Retention = Retention()
 
     @field_validator("name")
     @classmethod
@@ -217,6 +144,11 @@ class Collection(Section):
             raise ValueError("images: expected {night} in the address of a scheduled collection")
         return self
 
+    @model_validator(mode="after")
+    def _check_deadline(self) -> "Collection":
+        self.alerts.publish_within(self.schedule)
+        return self
+
     @property
     def model_name(self) -> str:
         """Name of the registered model."""
@@ -225,6 +157,12 @@ class Collection(Section):
     def night_url(self, night: str) -> str:
         """Return the address of the images of ``night`` (``YYYY-MM-DD``), with ``${NIGHTGLASS_HOME}`` filled in."""
         return _fill_home(self.images).replace("{night}", night)
+
+    @property
+    def images_root(self) -> str:
+        """The folder that all of its nights lie in, with ``${NIGHTGLASS_HOME}`` filled in; "" where there is none."""
+        before, found, _ = _fill_home(self.images).partition("{night}")
+        return before.rpartition("/")[0] if found else before
 
     @property
     def golden_url(self) -> str | None:
@@ -246,20 +184,9 @@ def read_collection(path: Path) -> Collection:
     """Read one collection's YAML file; its name defaults to the file's stem.
 
     Raises:
-        ConfigurationError: The file is missing, is no YAML mapping, or holds a wrong key or value.
+        ConfigurationError: The file is missing, is no YAML mapping, or holds a key twice or a wrong key or value.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: expected a readable YAML file, got {error}") from error
-    except yaml.YAMLError as error:
-        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path}: expected YAML, got a syntax error{where}") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, a file that is nested without end
-        raise ConfigurationError(f"{path}: expected YAML, got {type(error).__name__}: {error}") from error
-    if not isinstance(raw, dict):
-        raise ConfigurationError(f"{path}: expected a mapping of settings, got {type(raw).__name__}")
+    raw = read_mapping(path)
     raw.setdefault("name", path.stem)
     try:
         return Collection.model_validate(raw)

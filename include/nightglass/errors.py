@@ -1,11 +1,17 @@
 """Errors that Nightglass can explain in one line: what was expected, what came, and where."""
 
+from nightglass.plain_text import write_out
+
 
 class NightglassError(Exception):
     """Base of every error that is the user's or the world's, not a bug; its text is one clear line."""
 
     #: True when trying again later can help (a network that is down), False when a person must act.
     can_heal = False
+
+    def __str__(self) -> str:
+        """Return the text in one line; it may name files whose names would break or fake lines of a log."""
+        return write_out(super().__str__())
 
 
 class InputError(NightglassError):
@@ -25,13 +31,13 @@ class ChampionChangedError(ModelError):
 
 
 class StorageError(NightglassError):
-    """A store, bucket or database does not answer; it may later."""
+    """A store, bucket or database does not answer, or the disk is full; it may later, or on another machine."""
 
     can_heal = True
 
 
 class AccessDeniedError(StorageError):
-    """A store answered and said no, or the disk is full: a person must act."""
+    """A store answered and said no: a person must act."""
 
     can_heal = False
 

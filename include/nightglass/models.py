@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from nightglass import __version__
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
-from nightglass.detector.files import load_detector, read_description
+from nightglass.detector.files import load_detector, read_description, seal_of
 from nightglass.engine.fit import Fitted
 from nightglass.errors import ModelError
 from nightglass.promotion import appoint_first
 from nightglass.records import ModelRef
+from nightglass.registered_models import SEAL
 from nightglass.settings import Settings, name_user
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def register_fitted(
             "code_version": code_version(),
             "data_version": description.data_version,
             "fingerprint": description.fingerprint,
+            SEAL: seal_of(folder),
         },
         steps=[epoch.metrics() for epoch in description.finetuning.epochs] if description.finetuning else (),
     )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 #: Tag of a registered model: the entry of the promotion log that the alias was last moved for.
 LOG_ENTRY = "nightglass.champion_entry"
+#: Tag of a version: the sha256 that its ``detector.json`` had when it was registered.
+SEAL = "detector_sha256"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:.][^/@:]*)(?:@(?P<alias>[^/@:]+)|/(?P<version>\d+))")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 

@@ -4,8 +4,6 @@ With :mod:`nightglass.tracking` the only code that talks to MLflow.
 """
 
 import math
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,13 +12,13 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import yaml
-
-from nightglass.errors import InputError, ModelError
+from nightglass.errors import InputError
+from nightglass.fetching import fetch_detector
 from nightglass.records import Assessment, ModelRef
 from nightglass.registered_models import (
     CHAMPION,
     LOG_ENTRY,
+    SEAL,
     ChampionAlias,
     RegisteredVersion,
     find_version,
@@ -192,17 +190,18 @@ class Registry:
         It lies below ``cache_dir/NAME/VERSION`` and appears whole or not at all, so that callers may share it.
 
         Raises:
-            ModelError: There is no such model, or it holds no detector.
+            ModelError: There is no such model, it holds no detector, or another one than was registered.
         """
         with self._tracking.session() as client:
             ref = resolve(client, model_uri)
-            source = client.get_model_version(ref.name, ref.version).source or ""
+            found = client.get_model_version(ref.name, ref.version)
+        source, seal = found.source or "", found.tags.get(SEAL)
         # The registry may be started afresh while the cache stays: version 1 is then another detector.
         target = cache_dir / ref.name / ref.version / sha256(source.encode()).hexdigest()[:12]
         if not target.exists():
             with explaining(str(target)):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._fetch(ref, target)
+                fetch_detector(self._tracking, ref, target, seal)
         return target
 
     def log_night(self, assessment: Assessment, artifacts: Sequence[Path] = ()) -> str:
@@ -218,46 +217,24 @@ class Registry:
         with self._tracking.session() as client:
             from mlflow.entities import Metric, RunTag
 
+            from nightglass.night_runs import keeping_run, the_run_of
+
             experiment = self._tracking.experiment(client, f"{EXPERIMENT}/{assessment.collection}")
-            found = client.search_runs([experiment], f"tags.night = '{assessment.night}'", max_results=1)
             tags = _night_tags(assessment)
-            run = found[0] if found else client.create_run(experiment, run_name=assessment.night)
+            run = the_run_of(client, experiment, assessment.night)
             run_id = str(run.info.run_id)
             if run.data.tags.get("result_sha256") == tags["result_sha256"]:
                 return run_id
-            client.log_batch(run_id, tags=[RunTag("night", assessment.night)])
-            # MLflow takes no metric back: one that the night no longer has becomes NaN.
-            metrics = dict.fromkeys(run.data.metrics, math.nan) | _night_metrics(assessment)
-            now = time.time_ns() // 1_000_000
-            client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
-            for file in artifacts:
-                client.log_artifact(run_id, str(file))
-            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-            client.set_terminated(run_id)
+            with keeping_run(client, run_id):
+                # MLflow takes no metric back: one that the night no longer has becomes NaN.
+                metrics = dict.fromkeys(run.data.metrics, math.nan) | _night_metrics(assessment)
+                now = time.time_ns() // 1_000_000
+                client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+                for file in artifacts:
+                    client.log_artifact(run_id, str(file))
+                client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+                client.set_terminated(run_id)
             return run_id
-
-    def _fetch(self, ref: ModelRef, target: Path) -> None:
-        temporary = Path(tempfile.mkdtemp(prefix=".downloading-", dir=target.parent))
-        try:
-            try:
-                with self._tracking.session():
-                    import mlflow
-
-                    mlflow.artifacts.download_artifacts(artifact_uri=ref.uri, dst_path=str(temporary))
-                    description = yaml.safe_load((temporary / "MLmodel").read_text(encoding="utf-8"))
-            except InputError as error:  # what a missing file becomes
-                raise ModelError(f"{ref.uri}: expected its files where MLflow put them, got none") from error
-            flavors = description["flavors"]
-            data = flavors.get("python_function", {}).get("data")
-            if not data or not (temporary / data).resolve().is_relative_to(temporary.resolve()):
-                raise ModelError(f"{ref.uri}: expected a detector of Nightglass, got flavors {', '.join(flavors)}")
-            try:
-                (temporary / data).rename(target)
-            except OSError:
-                if not target.exists():  # else another caller was first, with the same files
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _signature() -> "ModelSignature":

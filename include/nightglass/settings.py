@@ -22,14 +22,40 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("var"), description="holds everything that a local run writes")
     database_url: str = Field(default="", description="results database; default: nightglass.db in home")
     tracking_url: str = Field(default="", description="MLflow; default: mlflow.db in home")
+    tracking_database_url: str = Field(
+        default="", description="the database behind an MLflow server, for backups; without a server: mlflow.db in home"
+    )
+    tracking_artifacts_url: str = Field(
+        default="", description="where an MLflow server keeps its files, for backups; default: mlartifacts in home"
+    )
+    backup_url: str = Field(default="", description="folder or s3:// prefix of the nightly backups; empty: none")
+    backup_keep_days: int = Field(default=30, ge=1, description="older backups are removed, but for the last one")
     nights_url: str = Field(default="", description="folder or s3:// prefix of the nights; default: home/nights")
     retraining_url: str = Field(default="", description="folder or s3:// prefix; default: home/retraining")
     collections_dir: Path = Field(default=_REPOSITORY / "include" / "collections")
     sql_dir: Path = Field(default=_REPOSITORY / "sql")
+    images_from: str = Field(
+        default="any",
+        description="where a run by hand may take images from: any; or own (beside the collection's nights), and "
+        "folders and s3:// prefixes, separated by blanks",
+    )
     alert_urls: str = Field(default="", description="Apprise URLs that are told, separated by blanks")
     ui_url: str = Field(default="http://localhost:8080", description="address of the Airflow UI in alerts")
     metrics_token: SecretStr | None = Field(
         default=None, min_length=16, description="who sends it as Bearer token may read the metrics"
+    )
+    price_per_hour: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="of what runs one task; without it only compute time is told",
+    )
+    currency: str = Field(default="USD", max_length=12, pattern=r"^[^\x00-\x1f\x7f]+$", description="of that price")
+    retry_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="how long a task waits that is tried again; each further time twice as long",
     )
     kept_models: int = Field(default=2, ge=1, description="champions that the pages keep in memory")
     predict_workers: int = Field(default=2, ge=1, description="images that the pages look at at once, a thread each")

@@ -5,9 +5,11 @@ whole objects. Every failure becomes one clear error that names the place.
 """
 
 import errno
+import io
 import os
 import posixpath
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,15 +18,27 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from nightglass.errors import AccessDeniedError, InputError, NightglassError, StorageError
+from nightglass.errors import InputError
+from nightglass.storage_errors import explaining, one_line
 
-_DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "403", "InvalidToken")
+__all__ = ["Folder", "Folders", "explaining", "open_folder"]
+
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
+#: Of a store that hangs nothing is waited for longer, in seconds; s3fs itself tries what failed five times. A store
+#: that is overloaded (503) is asked again by botocore, later each time.
+_PATIENCE: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 20,
+    "retries": {"mode": "standard", "max_attempts": 3},
+}
+#: An upload first waits to be let in, which no other limit is on: for so long and, as it may be a large file on a slow
+#: line, for its size.
+_UPLOAD_SECONDS = 120
+_SLOWEST_BYTES_PER_SECOND = 100_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ class Folder:
         with explaining(f"{self.url}/{name}"):
             path = self.path(name)
             try:
+                if hasattr(self.fs, "read_start"):  # S3, which has a shorter way
+                    return bytes(self.fs.read_start(path, max_bytes))
                 return bytes(self.fs.cat_file(path, start=0, end=max_bytes))
             except OSError as error:
                 # S3 refuses to give a range of an empty object.
@@ -88,15 +104,18 @@ class Folder:
         """Give a temporary local file; when the block ends well, it becomes ``name``.
 
         Raises:
-            AccessDeniedError: The folder is read-only or the disk is full; nothing is left behind.
+            InputError: The name leads out of the folder.
+            AccessDeniedError: The folder is read-only; nothing is left behind.
+            StorageError: The disk is full, or the store does not answer; nothing is left behind.
         """
         where = f"{self.url}/{name}"
+        self._check_inside(name)
         target = self.path(name)
         with explaining(where):
             if self.is_local:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-            parent = posixpath.dirname(target) if self.is_local else None
-            handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=parent)
+            place = (".writing-", posixpath.dirname(target)) if self.is_local else ("nightglass-", None)
+            handle, temporary = tempfile.mkstemp(prefix=place[0], dir=place[1])
             os.close(handle)
         local = Path(temporary)
         try:
@@ -108,7 +127,7 @@ class Folder:
                     local.chmod(0o644)
                     local.replace(target)
                 else:
-                    self.fs.put_file(str(local), target)
+                    self.fs.put_file(str(local), target, timeout=_upload_seconds(local))
         finally:
             local.unlink(missing_ok=True)
 
@@ -119,19 +138,24 @@ class Folder:
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file, or only some ``columns`` of it."""
-        with self.open_read(name) as file, explaining(f"{self.url}/{name}"):
+        with self._open_table(name, whole=columns is None) as file, explaining(f"{self.url}/{name}"):
             try:
                 # Not pq.read_table: its reading ahead in threads can abort a process that ends soon after.
                 table = pq.ParquetFile(file).read(columns=columns)
             except pa.ArrowException as error:
-                raise InputError(f"{self.url}/{name}: expected a Parquet file, got {_one_line(error)}") from error
+                raise InputError(f"{self.url}/{name}: expected a Parquet file, got {one_line(error)}") from error
             missing = sorted(set(columns or ()) - set(table.column_names))
             if missing:
                 raise InputError(f"{self.url}/{name}: expected the columns {columns}, got none named {missing}")
             return table
 
+    def _open_table(self, name: str, *, whole: bool) -> IO[bytes]:
+        # In one request: in between two another writer may have put another object there.
+        return io.BytesIO(self.read_bytes(name)) if whole and not self.is_local else self.open_read(name)
+
     def remove(self, name: str = "") -> None:
         """Remove a file or folder; one that is not there is no error."""
+        self._check_inside(name)
         with explaining(f"{self.url}/{name}"), suppress(FileNotFoundError):
             if self.is_local:
                 self.fs.rm(self.path(name), recursive=True)
@@ -140,17 +164,44 @@ class Folder:
                 for key in self.fs.find(self.path(name)):
                     self.fs.rm_file(key)
 
+    def _check_inside(self, name: str) -> None:
+        """Raise InputError where a name, which may come from a file, leads out of the folder."""
+        if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+            raise InputError(f"{self.url}: expected a name inside of the folder, got {name!r}")
+
     def take(self, source: "Folder", name: str) -> None:
-        """Move ``name``, a file or folder of ``source`` in the same store, here; an older one gives way."""
+        """Move ``name``, a file or folder of ``source`` in the same store, here.
+
+        An older one gives way: a file is overwritten, so that a reader never finds none; of a folder what is not
+        in the new one is removed. One that is not in ``source`` is removed here too.
+        """
         with explaining(f"{self.url}/{name}"):
-            self.remove(name)
-            if self.is_local:
-                if Path(source.path(name)).exists():
-                    Path(source.path(name)).rename(self.path(name))
-                return
-            for key in self.fs.find(source.path(name)):
-                self.fs.cp_file(key, self.path(name) + key[len(source.path(name)) :])
-                self.fs.rm_file(key)
+            old, new = self.files(name), source.files(name)
+            for file in new:
+                self._move(source.path(file), self.path(file))
+            for file in sorted(set(old) - set(new)):
+                self._remove_file(file)
+            if self.is_local and Path(source.path(name)).is_dir():
+                shutil.rmtree(source.path(name))
+
+    def files(self, name: str) -> list[str]:
+        """Return ``name`` where it is a file, or the files below it where it is a folder."""
+        with explaining(f"{self.url}/{name}"), suppress(FileNotFoundError):
+            found = self.fs.find(self.path(name))
+            return [str(file)[len(self.root.rstrip("/")) + 1 :] for file in found]
+        return []
+
+    def _move(self, source: str, target: str) -> None:
+        if self.is_local:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            Path(source).replace(target)
+        else:
+            self.fs.cp_file(source, target)
+            self.fs.rm_file(source)
+
+    def _remove_file(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self.fs.rm_file(self.path(name))
 
     def names(self, name: str = "") -> list[str]:
         """Return the names directly inside, sorted; an absent folder has none."""
@@ -211,6 +262,10 @@ class Folders:
         return self.folders[int(number)], inner
 
 
+def _upload_seconds(local: Path) -> float:
+    return _UPLOAD_SECONDS + local.stat().st_size / _SLOWEST_BYTES_PER_SECOND
+
+
 def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Folder:
     """Open a local path, ``file://`` (percent-encoded) or ``s3://`` address; nothing is read yet.
 
@@ -235,36 +290,7 @@ def open_folder(url: str | os.PathLike[str], storage_options: Mapping[str, Any] 
     if scheme == "file":
         return Folder(LocalFileSystem(), unquote(urlsplit(text).path).rstrip("/") or "/", shown)
     # A listing that is minutes old would make a folder look complete when it is not.
-    options = {"use_listings_cache": False, "config_kwargs": {"retries": {"max_attempts": 3}}} | dict(
-        storage_options or {}
-    )
-    return Folder(fsspec.filesystem("s3", **options), rest.rstrip("/"), shown)
+    options = {"use_listings_cache": False, "config_kwargs": _PATIENCE} | dict(storage_options or {})
+    from nightglass.s3_store import S3Store  # takes half a second, which those without S3 need not spend
 
-
-@contextmanager
-def explaining(where: str) -> Iterator[None]:
-    """Turn a file system's or store's failure inside the block into one clear error about ``where``."""
-    try:
-        yield
-    except NightglassError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{where}: expected to exist, got nothing there") from error
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise AccessDeniedError(f"{where}: access denied ({_one_line(error)})") from error
-    except OSError as error:
-        if error.errno in {28, 30, 122}:  # ENOSPC, EROFS, EDQUOT
-            raise AccessDeniedError(f"{where}: cannot write ({_one_line(error)})") from error
-        raise StorageError(f"{where}: {_one_line(error)}") from error
-    except Exception as error:  # botocore and aiohttp errors share no base
-        if not type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp", "s3fs", "fsspec")):
-            raise
-        text = _one_line(error)
-        denied = any(word in text for word in _DENIED) or type(error).__name__ == "NoCredentialsError"
-        kind = AccessDeniedError if denied else StorageError
-        raise kind(f"{where}: {text}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return _CREDENTIALS.sub("//", text)[:300]
+    return Folder(S3Store(**options), rest.rstrip("/"), shown)

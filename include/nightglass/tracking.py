@@ -80,6 +80,12 @@ class Tracking:
         except (SQLAlchemyError, Timeout) as error:
             raise _explain("", error, self.where) from error
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other writers out of a local MLflow for the block; a server looks after itself."""
+        with explaining(self.where), self._lock or nullcontext():
+            yield
+
     def experiment(self, client: "MlflowClient", name: str) -> str:
         """Return the id of an experiment, which is created, or restored after someone deleted it."""
         from mlflow.exceptions import MlflowException

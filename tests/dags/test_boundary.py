@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((REPOSITORY / "include" / "nightglass").rglob("*.py"))
 DAG_FILES = sorted((REPOSITORY / "dags").rglob("*.py"))
 #: The DAG files, and how many tasks each defines.
-TASKS = {"nightly": 7, "retrain": 8, "rollback": 2}
+TASKS = {"nightly": 7, "retrain": 8, "rollback": 2, "backfill": 3, "try_alerts": 1, "maintenance": 4}
 HEAVY = (
     "torch",
     "timm",

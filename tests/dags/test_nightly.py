@@ -49,7 +49,7 @@ def test_shards_are_mapped_into_the_collections_pool(parse, write_collections):
     task = parse(folder).dags["nightly_cells"].get_task("score_shard")
 
     assert task.is_mapped
-    assert task.pool == "two_at_once"
+    assert (task.pool, task.queue) == ("two_at_once", "cpu")
     assert task.map_index_template
 
 
@@ -104,6 +104,13 @@ def test_only_what_can_heal_is_retried(parse, write_collections, error, action):
     decision = dag.get_task("assess_night").retry_policy.evaluate(error, try_number=1, max_tries=3)
 
     assert decision.action.value == action
+
+
+def test_how_long_a_try_waits_comes_from_the_environment(parse, write_collections, monkeypatch):
+    folder = write_collections(cells="images: /data/{night}")
+    assert parse(folder).dags["nightly_cells"].get_task("assess_night").retry_delay == timedelta(minutes=1)
+    monkeypatch.setenv("NIGHTGLASS_RETRY_SECONDS", "7")
+    assert parse(folder).dags["nightly_cells"].get_task("assess_night").retry_delay == timedelta(seconds=7)
 
 
 def test_the_form_takes_its_defaults_from_the_file(parse, write_collections):

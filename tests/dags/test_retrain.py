@@ -265,9 +265,10 @@ def test_nobody_was_asked(dag):
         ("rollback_cells", "rollback_cells"),
     ],
 )
-def test_a_failure_alert_names_the_night_only_where_there_is_one(dag, webhook, monkeypatch, dag_id, subject):
+def test_a_failure_alert_names_the_night_only_where_there_is_one(webhook, monkeypatch, tmp_path, dag_id, subject):
     from nightglass_airflow.failures import default_arguments
 
+    monkeypatch.setenv("NIGHTGLASS_HOME", str(tmp_path))
     monkeypatch.setenv("NIGHTGLASS_ALERT_URLS", webhook.url)
     tell = default_arguments(Collection(name="cells", images="/{night}"))["on_failure_callback"]
     run = SimpleNamespace(logical_date=None, run_after=datetime(2026, 3, 7, 2, tzinfo=UTC))

@@ -104,10 +104,12 @@ def run_of(user: str | None) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(("user", "by"), [("olu", "olu"), (None, "airflow")])
-def test_the_task_rolls_back_in_the_name_of_whoever_triggered_it(dag, champions, user, by):
+def test_the_task_rolls_back_in_the_name_of_whoever_triggered_it(dag, champions, webhook, monkeypatch, user, by):
     from nightglass.collections import Collection
     from nightglass_airflow.champions import champion_asset
 
+    monkeypatch.setenv("NIGHTGLASS_ALERT_URLS", webhook.url)
+    webhook.messages.clear()
     task = dag.get_task("roll_back")
     events = {champion_asset(Collection(name="cells", images="/{night}")): SimpleNamespace(extra=None)}
     form = {"version": "", "reason": "false alarms"}
@@ -118,6 +120,10 @@ def test_the_task_rolls_back_in_the_name_of_whoever_triggered_it(dag, champions,
         assert (extra["version"], extra["previous_version"], extra["by"], extra["run"]) == ("1", "2", by, "manual__1")
         json.dumps([done, extra])
     assert champions.get_registered_model(NAME).aliases["champion"] == 1
+    (message,) = webhook.messages
+    assert message["title"] == "Nightglass: cells: rolled back to version 1"
+    assert f"{by} rolled nightglass-cells back from version 2 to 1: false alarms" in message["message"]
+    assert "/dags/rollback_cells/runs/manual__1" in message["message"]
 
 
 def test_the_last_night_is_scored_again_where_it_is_asked_for(dag, champions):

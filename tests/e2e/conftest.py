@@ -53,12 +53,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 COMMON = """
 schedule: null
 model: nightglass-panels
-detector: {precision: auto}
+detector: {precision: auto, patch_bank_size: 2000, backbone: {image_size: 96}}
 scoring: {shard_size: 25, top_k: 3}
 validation: {min_images: 20}
 decision: {expected_anomaly_rate: 0.02, min_images: 20}
 alerts: {connection: people}
 """
+
+
+def write_alerted(site: Site, files: dict[str, str]) -> None:
+    """Write the tests of alerts' collections: one whose nights are due within seconds, and one without champion."""
+    files["due"] = f"images: {site.images}/due/{{night}}\nready: {{marker: complete.txt, poll_seconds: 10}}"
+    files["gone"] = f"images: {site.images}/gone/{{night}}\nready: {{quiet_minutes: 0}}"
+    due = COMMON.replace("connection: people", "connection: people, publish_hours: 0.004")
+    gone = COMMON.replace("nightglass-panels", "nightglass-none")
+    for name, common in (("due", due), ("gone", gone)):
+        (site.collections / f"{name}.yaml").write_text(files[name] + common)
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +88,13 @@ def airflow(site, bucket, s3_server, webhook, nightglass) -> Iterator[object]:
     }
     for name, text in files.items():
         (site.collections / f"{name}.yaml").write_text(text + COMMON)
+    write_alerted(site, files)
     (site.collections / "wrong.yaml").write_text("imges: x")
     environment = {
         "NIGHTGLASS_HOME": str(site.home),
         "NIGHTGLASS_COLLECTIONS_DIR": str(site.collections),
         "NIGHTGLASS_ALERT_URLS": webhook.url,
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",  # how late it is noticed that nobody answered
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer",
         "AIRFLOW_CONN_PEOPLE": json.dumps({"conn_type": "generic", "extra": {"urls": [webhook.url]}}),
         "AIRFLOW_CONN_STORE": (

@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -154,7 +153,6 @@ def test_a_broken_collection_is_red_and_people_are_told(airflow, webhook):
     run_id = airflow.trigger("nightly_wrong", {})
 
     assert airflow.wait_for_run("nightly_wrong", run_id, seconds=60) == "failed"
-    # Its schedule has another run of its own.
-    (message,) = [message for message in webhook.messages if quote(run_id) in message["message"]]
-    assert "nightly_wrong" in message["title"]
+    # Its schedule has another run of its own, and people hear of it once.
+    (message,) = [message for message in webhook.messages if "nightly_wrong" in message["title"]]
     assert "did you mean 'images'?" in message["message"]

@@ -81,6 +81,7 @@ def test_an_approved_challenger_is_champion_in_the_name_of_whoever_approved(loop
     )
     assert row.reason.startswith(f"{NIGHT}: the anomaly rate is")
     assert len(webhook.about(f"{NAME}: challenger promoted")) == 1
+    assert len(webhook.about(f"{NAME}: a challenger waits for approval")) == 1
 
 
 def test_card_and_report_lie_in_the_retrainings_folder(loop, approved):
@@ -95,7 +96,7 @@ def test_card_and_report_lie_in_the_retrainings_folder(loop, approved):
     assert json.loads((folder / "gates.json").read_text())["passed"]
 
 
-def test_after_a_rollback_the_old_champion_has_scored_the_night_again(loop, rolled_back):
+def test_after_a_rollback_the_old_champion_has_scored_the_night_again(loop, rolled_back, webhook):
     newest, *_ = loop.history()
     assert (newest.event, newest.version, newest.by, newest.reason, newest.run) == (
         "rolled_back",
@@ -106,6 +107,7 @@ def test_after_a_rollback_the_old_champion_has_scored_the_night_again(loop, roll
     )
     assert loop.champion() == "1"
     assert loop.night() == ("1", "retrain")
+    assert len(webhook.about(f"{NAME}: rolled back to version 1")) == 1
     # It asked for the same before; that is no news.
     assert len(loop.events(f"retrain_requests_{NAME}")) == 1
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from nightglass.night.plan import NightPlan
 from nightglass.retraining import flow
 from nightglass.retraining.plan import Request, RetrainPlan
 from tests.conftest import draw_panel
+from tests.forked import FORKS
 
 MODEL = "nightglass-panels"
 COLLECTION = """
@@ -221,15 +221,8 @@ class Home:
         """Run a step in a process that dies at a place, or ends well where it never comes there."""
         is_request = isinstance(plan, Request)
         text = plan.model_dump_json()
-        return subprocess.run(
-            [sys.executable, "-c", KILL, place, step, self.file if is_request else text],
-            input=text if is_request else "",
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=os.environ | {"NIGHTGLASS_HOME": str(self.path)},
-        )
+        arguments = (place, step, self.file if is_request else text)
+        return FORKS.run(KILL, arguments, {"NIGHTGLASS_HOME": str(self.path)}, text if is_request else "")
 
 
 def request(**fields: Any) -> Request:

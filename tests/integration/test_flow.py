@@ -31,7 +31,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 COLLECTION = """
 images: {images}
 schedule: null
-detector: {{precision: auto}}
+detector: {{precision: auto, patch_bank_size: 2000, backbone: {{image_size: 96}}}}
 ready: {{quiet_minutes: 0}}
 scoring: {{shard_size: 20, batch_size: 4, top_k: 4}}
 decision: {{min_images: 20, min_baseline_nights: 2}}

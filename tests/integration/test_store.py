@@ -186,7 +186,7 @@ def test_the_views_have_the_columns_of_the_contract(store: Store, database_url: 
     assert {name: " ".join(columns) for name, columns in found.items()} == {
         "nights": "collection night images ignored scored quarantined anomalous anomaly_rate decision sentence "
         "model_name model_version data_version image_threshold false_alarm_rate separability "
-        "validation_passed validation_warnings images_url report_url published_at",
+        "validation_passed validation_warnings images_url report_url published_at deleted",
         "top_anomalies": "collection night rank path image_score is_anomalous nearest_path sha256 image_file "
         "anomaly_map_file image_threshold model_name model_version images_url report_url",
         "decisions": "collection night decision sentence reasons scored anomalous anomaly_rate baseline_source "
@@ -204,6 +204,15 @@ def test_the_views_have_the_columns_of_the_contract(store: Store, database_url: 
         "challenger_anomalous both_anomalous only_champion only_challenger agreement rank_correlation "
         "champion_decision decision sentence model_name data_version run began_at ended_at ending report_url "
         "published_at",
+        "rescored_nights": "collection night champion_version model_version scored champion_anomalous anomalous "
+        "champion_anomaly_rate anomaly_rate champion_decision decision sentence agreement rank_correlation top_k "
+        "top_k_overlap both_anomalous only_champion only_rescored left_out model_name champion_name data_version "
+        "compute_seconds folder_url published_at",
+        "alerts": "collection night kind title sentence happened told first_at last_at told_at over_at audience "
+        "alert_key",
+        "deletions": "collection asked_at by reason is_original_deleted finished_at nights models removed request",
+        "costs": "collection night images compute_seconds price_per_hour currency cost "
+        "compute_seconds_per_1000_images cost_per_1000_images",
     }
 
 

@@ -9,9 +9,16 @@ import traceback
 import click
 
 from nightglass import __version__
+from nightglass.cli.alerts import alerts
+from nightglass.cli.backfill import backfill
+from nightglass.cli.backup import backup, restore
+from nightglass.cli.common import visible
 from nightglass.cli.evaluate import evaluate
 from nightglass.cli.fit import fit
+from nightglass.cli.forget import forget
+from nightglass.cli.maintenance import maintenance
 from nightglass.cli.models import models
+from nightglass.cli.plan import plan
 from nightglass.cli.report import report
 from nightglass.cli.reproduce import reproduce
 from nightglass.cli.score import score
@@ -32,6 +39,13 @@ commands.add_command(evaluate)
 commands.add_command(reproduce)
 commands.add_command(verdict)
 commands.add_command(models)
+commands.add_command(alerts)
+commands.add_command(backfill)
+commands.add_command(plan)
+commands.add_command(backup)
+commands.add_command(restore)
+commands.add_command(forget)
+commands.add_command(maintenance)
 
 
 def main() -> None:
@@ -70,5 +84,5 @@ def _run() -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"nightglass: {' '.join(message.split())}", err=True)
+    click.echo(f"nightglass: {visible(' '.join(message.split()))}", err=True)
     return code

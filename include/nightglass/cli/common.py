@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from nightglass.collections import Collection, default_collection, find_collection_files, read_collection
 from nightglass.errors import ConfigurationError, InputError
+from nightglass.plain_text import write_out
 from nightglass.settings import read_settings
 
 _FILE_SUFFIXES = (".yaml", ".yml")
@@ -101,4 +102,9 @@ def showing_progress() -> Iterator[ProgressBars]:
 
 def print_result(result: dict[str, Any], *, as_json: bool, tell: Callable[[dict[str, Any]], str]) -> None:
     """Print ``result`` as JSON, or as the text that ``tell`` makes of it."""
-    click.echo(json.dumps(result) if as_json else tell(result))
+    click.echo(json.dumps(result) if as_json else visible(tell(result)))
+
+
+def visible(text: str) -> str:
+    """Return ``text`` as a terminal may have it: names of files and notes may hold what clears or fakes its lines."""
+    return write_out(text, keep="\n")

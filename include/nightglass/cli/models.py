@@ -7,6 +7,7 @@ import click
 from nightglass.cli.common import json_option, named_collection, print_result, showing_progress
 
 if TYPE_CHECKING:
+    from nightglass.collections import Collection
     from nightglass.promotion import Promotion
 
 _collection_option = click.option("--collection", required=True, help="YAML file of a collection, or its name.")
@@ -88,6 +89,7 @@ def promote(*, collection: str, version: str, reason: str, by: str | None, as_js
         promotion = promote_version(
             found, version, read_settings(), by=name_user() if by is None else by, reason=reason
         )
+        _tell_people(found, promotion)
     _print_promotion(promotion, as_json=as_json)
 
 
@@ -105,7 +107,19 @@ def rollback(*, collection: str, version: str | None, reason: str, by: str | Non
     _, found = named_collection(collection)
     with showing_progress():
         promotion = roll_back(found, version, read_settings(), by=name_user() if by is None else by, reason=reason)
+        _tell_people(found, promotion)
     _print_promotion(promotion, as_json=as_json)
+
+
+def _tell_people(collection: "Collection", promotion: "Promotion") -> None:
+    """Tell the people of NIGHTGLASS_ALERT_URLS; those behind an Airflow connection are known to Airflow alone."""
+    from nightglass.alerting import audience_of, tell
+    from nightglass.alerting.champion_wording import about_champion
+    from nightglass.settings import read_settings
+
+    settings, alert = read_settings(), about_champion(promotion.entry, None)
+    if promotion.is_new and collection.alerts.connection is None and collection.alerts.tells(alert.kind):
+        tell(alert, audience_of(collection, settings.alert_urls.split()), settings)
 
 
 def _print_promotion(promotion: "Promotion", *, as_json: bool) -> None:

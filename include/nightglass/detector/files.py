@@ -21,6 +21,7 @@ from nightglass.detector.label_head import LabelHead
 from nightglass.detector.memory_bank import MemoryBank, Standardization
 from nightglass.detector.patch_bank import PatchBank
 from nightglass.detector.reference import ReferenceStatistic
+from nightglass.detector.soundness import check_soundness
 from nightglass.errors import ModelError
 
 FORMAT_VERSION = 5
@@ -40,13 +41,17 @@ _DERIVED = {NETWORK, "network.bin"}
 # Says where the training images lay, which decides no score.
 _NO_PART = {*_DERIVED, TRAINING}
 _FILES = {*_NO_PART, "backbone.safetensors", _BANK, _PATCH_BANK, _ARRAYS, _BANK_IMAGES}
+#: What shows and names single training images, and decides no score.
+BANK_IMAGES = _BANK_IMAGES
+REDACTABLE = frozenset({TRAINING, BANK_IMAGES})
 
 
 class Description(BaseModel):
     """The content of ``detector.json``; without any time, so that the same fit gives the same file.
 
     ``precision`` is the network's own, where ``options`` have the one that was asked for; ``labelled_defects`` is how
-    many the label head learned from, and ``finetuning`` says how the backbone was tuned, if it was.
+    many the label head learned from, and ``finetuning`` says how the backbone was tuned, if it was. ``redacted`` are
+    the sha256 of files from which an image was deleted on request since; what decides the scores is as it was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -63,11 +68,12 @@ class Description(BaseModel):
     data_version: str
     num_bank_images: int
     files: dict[str, str]
+    redacted: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
         """Sha256 of everything that decides the scores; equal detectors have equal ones."""
-        content = self.model_dump(mode="json", exclude={"nightglass_version"})
+        content = self.model_dump(mode="json", exclude={"nightglass_version", "redacted"})
         content["files"] = {name: sha for name, sha in self.files.items() if name not in _NO_PART}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -120,7 +126,7 @@ def read_description(folder: Path) -> Description:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: expected a detector folder with {DESCRIPTION}, got none") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: expected a readable JSON file, got {type(error).__name__}") from error
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != FORMAT_VERSION:
@@ -137,10 +143,10 @@ def load_detector(folder: Path) -> Detector:
     """Load a detector and check that its files are the ones that were written.
 
     Raises:
-        ModelError: A file is missing, damaged, or of another version.
+        ModelError: A file is missing, damaged, of another version, or does not fit the others.
     """
     description = read_description(folder)
-    if set(description.files) != _FILES:
+    if set(description.files) != _FILES or not REDACTABLE.issuperset(description.redacted):
         raise ModelError(
             f"{folder}: expected the files {', '.join(sorted(_FILES))}, got {len(description.files)} others"
         )
@@ -148,8 +154,20 @@ def load_detector(folder: Path) -> Detector:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder}: expected the file '{name}' of the detector, got nothing there")
-        if _sha256(path) != expected:
+        if _sha256(path) != description.redacted.get(name, expected):
             raise ModelError(f"{path}: expected the content that was fitted, got another sha256; copy it again")
+    try:
+        detector = _read_parts(folder, description)
+    except Exception as error:  # FAISS, safetensors and Arrow share no base for what they refuse
+        problem = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{folder}: expected the files of a detector, got {type(error).__name__}: {problem}"
+        ) from error
+    check_soundness(detector, folder)
+    return detector
+
+
+def _read_parts(folder: Path, description: Description) -> Detector:
     arrays = load_file(folder / _ARRAYS)
     head = {name.removeprefix(_HEAD): values for name, values in arrays.items() if name.startswith(_HEAD)}
     bank_images: pa.Table = pq.read_table(folder / _BANK_IMAGES)
@@ -172,6 +190,18 @@ def load_detector(folder: Path) -> Detector:
         fingerprint=description.fingerprint,
         network_path=folder / NETWORK,
     )
+
+
+def seal_of(folder: Path) -> str:
+    """Return the sha256 of ``detector.json``, which has those of all other files: it changes when any of them does.
+
+    Raises:
+        ModelError: There is none.
+    """
+    try:
+        return _sha256(folder / DESCRIPTION)
+    except OSError as error:
+        raise ModelError(f"{folder}: expected a detector folder with {DESCRIPTION}, got none") from error
 
 
 def _sha256(path: Path) -> str:

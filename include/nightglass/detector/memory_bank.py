@@ -67,6 +67,11 @@ class MemoryBank:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def dimensions(self) -> int:
+        """Length of an embedding; 0 where the index does not hold them as they are."""
+        return int(self._index.d) if isinstance(self._index, faiss.IndexFlat) else 0
+
     def embeddings(self) -> Floats:
         """Return the bank's embeddings ``(N, D)``, standardized, in their order."""
         return np.asarray(self._index.reconstruct_n(0, len(self)), dtype=np.float32)

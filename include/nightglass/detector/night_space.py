@@ -1,6 +1,8 @@
 """The small vectors by which a night's images are stored, compared and searched."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import faiss
 import numpy as np
@@ -18,11 +20,23 @@ def project(standardized: Floats) -> Floats:
     """
     size = standardized.shape[1]
     if size > DIMENSIONS:
-        projected = _rotation(size).apply(np.ascontiguousarray(standardized))
+        with _alone():
+            projected = _rotation(size).apply(np.ascontiguousarray(standardized))
     else:
         projected = np.pad(standardized, ((0, 0), (0, DIMENSIONS - size)))
     length = np.linalg.norm(projected, axis=1, keepdims=True)
     return np.asarray(projected / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let FAISS compute without more threads: their number changes the last bits of the rotation."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 @functools.cache

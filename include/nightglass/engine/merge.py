@@ -10,8 +10,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightglass.detector.night_space import DIMENSIONS, new_index
-from nightglass.engine.shards import QUARANTINE_FIELDS, SCORE_FIELDS, Shard, stage_seconds_of
-from nightglass.engine.stage_times import add_seconds
+from nightglass.engine.shards import (
+    QUARANTINE_FIELDS,
+    SCORE_FIELDS,
+    Shard,
+    backend_of,
+    batches_of,
+    compute_seconds_of,
+    stage_seconds_of,
+)
+from nightglass.engine.stage_times import BatchTime, add_seconds
 from nightglass.storage import Folder
 
 SCORES_NAME, QUARANTINE_NAME, INDEX_NAME = "scores.parquet", "quarantine.parquet", "embeddings.faiss"
@@ -37,6 +45,9 @@ class Merged:
     anomalous: int = 0
     quarantined: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    compute_seconds: float = 0.0
+    batches: list[BatchTime] = field(default_factory=list, repr=False)
+    backends: set[str] = field(default_factory=set)
     top: list[RankedImage] = field(default_factory=list)
 
 
@@ -69,6 +80,9 @@ def merge_shards(shards: list[Shard], source: Folder, out: Folder, top_k: int) -
             _add_vectors(index, scored)
             _rank(heap, scored, top_k)
             merged.stage_seconds = add_seconds(merged.stage_seconds, stage_seconds_of(table))
+            merged.compute_seconds += compute_seconds_of(table)
+            merged.batches += batches_of(table)
+            merged.backends |= {name for name in (backend_of(table),) if name}
             merged.scored += scored.num_rows
             merged.quarantined += quarantined.num_rows
             merged.anomalous += int(pc.sum(scored["is_anomalous"]).as_py() or 0)

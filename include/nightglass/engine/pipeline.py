@@ -58,6 +58,7 @@ class Pipeline:
         let_limits_decide()
         self._folder = folder
         self._backend = backend
+        self.backend_name = backend.name
         self._image_size = image_size
         self._options = options
         self._limits = limits_of(options)
@@ -131,6 +132,11 @@ class Pipeline:
     def _work(
         self, batch: list[ImageRow], reads: list[Future[_Files]], then: Callable[[EmbeddedBatch], Any] | None
     ) -> object:
+        with self._times.measure_batch(len(batch)):
+            done = self._embed(batch, reads)
+            return then(done) if then else done
+
+    def _embed(self, batch: list[ImageRow], reads: list[Future[_Files]]) -> EmbeddedBatch:
         with self._times.measure("wait"):
             files = [file for read in reads for file in read.result()]
         with self._times.measure("decode"):
@@ -139,8 +145,7 @@ class Pipeline:
         if rows:
             with self._times.measure("embed"):
                 embedded = self._backend.embed(pixels)
-        done = EmbeddedBatch(rows, pixels, statistics, embedded, quarantined)
-        return then(done) if then else done
+        return EmbeddedBatch(rows, pixels, statistics, embedded, quarantined)
 
     def _decode(
         self, batch: list[ImageRow], files: _Files

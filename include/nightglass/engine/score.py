@@ -1,6 +1,7 @@
 """Score a folder: all at once for the command line, or step by step for the tasks of a night."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,19 +22,23 @@ from nightglass.engine.results import (
     LOCK_NAME,
     TOP_NAME,
     check_own,
+    discard_results,
     forget_judgement,
     forget_other_results,
+    read_standing,
     remove_shards,
-    replace_results,
+    settle_results,
     stage_results,
 )
 from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
-from nightglass.engine.stage_times import StageTimes, name_limit
+from nightglass.engine.stage_times import StageTimes, image_seconds, name_limit
 from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest
 from nightglass.images.manifest_file import write_manifest
 from nightglass.storage import Folder, explaining
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
@@ -80,12 +85,13 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
         )
     loading.result()
     check_own(job.out)
-    with _only_writer(job.out):
+    with only_writer(job.out):
         forget_other_results(job.out, manifest)
         write_manifest(manifest, job.out)
         shards = plan_shards(len(manifest), job.collection.scoring.shard_size)
         score_shards(job, manifest, shards, progress)
-        summary = finish_scores(job, manifest, shards, started_at=start)
+        listing_seconds = job.times.seconds()["list"]
+        summary = finish_scores(job, manifest, shards, started_at=start, listing_seconds=listing_seconds)
         forget_judgement(job.out)
         remove_shards(job.out)
     return summary
@@ -108,8 +114,9 @@ def score_shards(job: ScoreJob, manifest: Manifest, shards: Sequence[Shard], pro
             if shard.name in finished:
                 count(shard.stop - shard.start)
                 continue
+            begun_at = time.perf_counter()
             pipeline = pipeline or stack.enter_context(open_pipeline(job))
-            score_shard(shard, manifest, job.detector, pipeline, target, job.times, count)
+            score_shard(shard, manifest, job.detector, pipeline, target, job.times, count, begun_at=begun_at)
 
 
 def open_pipeline(job: ScoreJob) -> Pipeline:
@@ -119,7 +126,12 @@ def open_pipeline(job: ScoreJob) -> Pipeline:
 
 
 def finish_scores(
-    job: ScoreJob, manifest: Manifest, shards: list[Shard], *, started_at: float | None = None
+    job: ScoreJob,
+    manifest: Manifest,
+    shards: list[Shard],
+    *,
+    started_at: float | None = None,
+    listing_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """Merge the shards, describe the top-k and write the summary last; return the summary.
 
@@ -129,17 +141,22 @@ def finish_scores(
         shards: All shards; each has its file.
         started_at: `time.perf_counter` of the start; None where the shards were scored elsewhere, so that there is
             no one duration.
+        listing_seconds: How long the listing took, which counts as compute time.
     """
+    begun_at = time.perf_counter()
     key = score_key(manifest, job.detector, job.collection.scoring)
     source = shards_folder(job.out, key)
-    staged = stage_results(job.out)
+    old, staged = read_standing(job.out), stage_results(job.out)
     try:
         merged = _write_results(job, manifest, shards, source, staged)
     except BaseException:
         # What was there before stays, and so do the finished shards.
-        stage_results(job.out)
+        discard_results(staged)
         raise
-    seconds = None if started_at is None else time.perf_counter() - started_at
+    now = time.perf_counter()
+    seconds = None if started_at is None else now - started_at
+    compute = {"list": listing_seconds, "shards": merged.compute_seconds, "finish": now - begun_at}
+    _warn_of_mixed(merged, job.out)
     # What this process spent on shards is in their files already.
     stage_seconds = job.times.seconds() | merged.stage_seconds
     summary = {
@@ -151,9 +168,13 @@ def finish_scores(
         "anomalous": merged.anomalous,
         "seconds": seconds and round(seconds, 3),
         "images_per_second": seconds and round(len(manifest) / seconds, 1),
+        "compute_seconds": round(sum(compute.values()), 3),
+        "compute_parts": {part: round(seconds, 3) for part, seconds in compute.items()},
         "stage_seconds": stage_seconds,
+        "image_seconds": image_seconds(merged.batches),
         "limited_by": name_limit(stage_seconds),
         "workers": job.workers,
+        "backends": sorted(merged.backends),
         "image_threshold": job.detector.calibration.image_threshold,
         "false_alarm_rate": job.detector.calibration.false_alarm_rate,
         "num_neighbors": job.detector.options.num_neighbors,
@@ -164,8 +185,14 @@ def finish_scores(
         "score_key": key,
         "top_k": job.top_k,
     }
-    replace_results(job.out, staged, json.dumps(summary, indent=1).encode())
-    return summary
+    return settle_results(job.out, staged, summary, old=old)
+
+
+def _warn_of_mixed(merged: Merged, out: Folder) -> None:
+    """Tell where shards come from machines of different kinds: the same image gets nearly, not exactly, one score."""
+    if len(merged.backends) > 1:
+        ways = ", ".join(sorted(merged.backends))
+        log.warning("%s: shards were computed in different ways (%s); see scoring.device, scoring.queue", out.url, ways)
 
 
 def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], source: Folder, staged: Folder) -> Merged:
@@ -181,7 +208,7 @@ def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], sourc
 
 
 @contextmanager
-def _only_writer(out: Folder) -> Iterator[None]:
+def only_writer(out: Folder) -> Iterator[None]:
     """Refuse a second run into the same local folder; remote stores have no such lock."""
     if not out.is_local:
         yield

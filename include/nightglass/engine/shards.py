@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from nightglass.collections import Scoring
 from nightglass.detector.detector import Detector
 from nightglass.detector.night_space import DIMENSIONS
 from nightglass.engine.pipeline import EmbeddedBatch, Pipeline
-from nightglass.engine.stage_times import StageTimes
+from nightglass.engine.stage_times import BatchTime, StageTimes
 from nightglass.images.manifest import Manifest
 from nightglass.storage import Folder
 
@@ -46,6 +47,9 @@ SHARD_SCHEMA = pa.schema(
 
 
 _SECONDS_KEY = b"nightglass.stage_seconds"
+_BATCHES_KEY = b"nightglass.batches"
+_COMPUTE_KEY = b"nightglass.compute_seconds"
+_BACKEND_KEY = b"nightglass.backend"
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def score_shard(
     target: Folder,
     times: StageTimes,
     progress: Callable[[int], None] | None = None,
+    *,
+    begun_at: float | None = None,
 ) -> pa.Table:
     """Score the images of ``shard`` and write its file into ``target``; return what was written.
 
@@ -103,8 +109,11 @@ def score_shard(
         target: Folder of the shards.
         times: Where busy times are added.
         progress: Called with the number of images of every finished batch.
+        begun_at: `time.perf_counter` of when work on it began, the network's loading counted in; default: now.
     """
+    begun_at = time.perf_counter() if begun_at is None else begun_at
     before = times.seconds()
+    times.take_batches()
     part = manifest.table.slice(shard.start, shard.stop - shard.start)
     listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
     sizes = {row["path"]: (row["width"], row["height"]) for row in listed}
@@ -123,7 +132,12 @@ def score_shard(
     with times.measure("write"):
         rows.sort(key=lambda row: row["path"].encode())
         spent = {stage: round(seconds - before.get(stage, 0.0), 6) for stage, seconds in times.seconds().items()}
-        noted = {_SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0})}
+        noted = {
+            _SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0}),
+            _BATCHES_KEY: json.dumps(times.take_batches()),
+            _COMPUTE_KEY: json.dumps(round(time.perf_counter() - begun_at, 6)),
+            _BACKEND_KEY: pipeline.backend_name,
+        }
         table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(noted))
         target.write_table(shard.name, table)
     return table
@@ -133,6 +147,23 @@ def stage_seconds_of(shard: pa.Table) -> dict[str, float]:
     """Return the busy seconds per stage that a shard took, as its file notes them."""
     noted: dict[str, float] = json.loads((shard.schema.metadata or {}).get(_SECONDS_KEY, b"{}"))
     return noted
+
+
+def compute_seconds_of(shard: pa.Table) -> float:
+    """Return how long a shard held its worker, as its file notes it; 0 in one of an older version."""
+    return float(json.loads((shard.schema.metadata or {}).get(_COMPUTE_KEY, b"0")))
+
+
+def backend_of(shard: pa.Table) -> str | None:
+    """Return what computed a shard's embeddings, as its file notes it; None in one of an older version."""
+    noted = (shard.schema.metadata or {}).get(_BACKEND_KEY)
+    return noted.decode() if noted else None
+
+
+def batches_of(shard: pa.Table) -> list[BatchTime]:
+    """Return the seconds an image of each batch of a shard, as its file notes them; none in one of an older version."""
+    noted: list[BatchTime] = json.loads((shard.schema.metadata or {}).get(_BATCHES_KEY, b"[]"))
+    return [(seconds, images) for seconds, images in noted]
 
 
 def _score_batch(

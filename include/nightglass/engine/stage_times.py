@@ -1,22 +1,28 @@
-"""How long each stage was busy, summed over its threads: what limits a run."""
+"""How long each stage was busy, summed over its threads: what limits a run; and how long an image takes."""
 
 import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 #: What the computing threads spend their time on, and its name for people; ``wait`` is for files still being read.
 WORKING_STAGES = {"wait": "reading", "decode": "decoding", "embed": "the network", "search": "the search"}
 
 
+#: Of a batch: seconds an image, and how many images.
+BatchTime = tuple[float, int]
+
+
 class StageTimes:
-    """Busy seconds per stage; safe to use from several threads."""
+    """Busy seconds per stage, and of each batch the seconds an image; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._batches: list[BatchTime] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -30,6 +36,21 @@ class StageTimes:
             with self._lock:
                 self._seconds[stage] = self._seconds.get(stage, 0.0) + elapsed
 
+    @contextmanager
+    def measure_batch(self, images: int) -> Iterator[None]:
+        """Note the wall time of the block, in which one thread works on a batch, as seconds an image."""
+        start = time.perf_counter()
+        yield
+        seconds = (time.perf_counter() - start) / images
+        with self._lock:
+            self._batches.append((round(seconds, 6), images))
+
+    def take_batches(self) -> list[BatchTime]:
+        """Return what was noted of batches since the last call."""
+        with self._lock:
+            taken, self._batches = self._batches, []
+        return taken
+
     def seconds(self) -> dict[str, float]:
         """Return the busy seconds per stage, rounded to microseconds: a shard may be a few small files."""
         with self._lock:
@@ -42,6 +63,22 @@ def add_seconds(*parts: Mapping[str, float]) -> dict[str, float]:
     for part in parts:
         total.update(part)
     return {stage: round(seconds, 6) for stage, seconds in sorted(total.items())}
+
+
+def image_seconds(batches: Sequence[BatchTime]) -> dict[str, float] | None:
+    """Return the seconds that half (``p50``) and 95 % (``p95``) of the images stayed below or met; None without any.
+
+    An image's seconds are its batch's, divided by the batch's images: one thread's wall time, waiting for the file
+    counted in. As many images as threads are worked on at once.
+    """
+    total = sum(images for _, images in batches)
+    return {f"p{share}": _quantile(batches, total * share / 100) for share in (50, 95)} if total else None
+
+
+def _quantile(batches: Sequence[BatchTime], rank: float) -> float:
+    ordered = sorted(batches)
+    seen = accumulate(images for _, images in ordered)
+    return next(seconds for (seconds, _), images in zip(ordered, seen, strict=True) if images >= rank)
 
 
 def name_limit(seconds: Mapping[str, float]) -> str | None:

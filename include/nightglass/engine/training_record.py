@@ -30,6 +30,8 @@ TRAINING_SCHEMA = pa.schema(
     ]
 )
 BY_HAND = "training"
+#: The ``reason`` of an image that was deleted on request after a detector was fitted on it; its names are gone.
+DELETED = "deleted on request"
 
 
 def record_training(images: Folder, manifest: Manifest, training: TrainingImages) -> pa.Table:

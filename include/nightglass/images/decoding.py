@@ -6,6 +6,7 @@ Only the formats below are ever opened, since others (such as EPS) would start a
 
 import io
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,5 +174,10 @@ def _refusing() -> Iterator[None]:
 
 
 def let_limits_decide() -> None:
-    """Turn off Pillow's own, process-wide size limit: every image here is measured against `ImageLimits` instead."""
+    """Set Pillow up for the whole process.
+
+    Its own size limit is off, as every image here is measured against `ImageLimits` instead; so are its warnings, of
+    which one file may bring thousands into the log.
+    """
     Image.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", module=r"PIL\.")

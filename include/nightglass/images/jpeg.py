@@ -12,6 +12,14 @@ _MAX_PADDING = 8  # bytes that some encoders leave before the end; lost picture 
 _EIGHTHS = (1, 2, 4)  # scales with fast code in libjpeg-turbo: 3/8 takes longer than 4/8 and is no better
 
 
+#: A progressive JPEG of an ordinary program has about ten scans. Each is a pass over all of the picture, so that a file
+#: of a few hundred kilobytes could keep a core for minutes.
+_MOST_SCANS = 100
+_SCAN = b"\xff\xda"
+_END, _WITHOUT_LENGTH = 0xD9, (0x01, 0xD8)
+#: Not the zero behind an 0xff among picture data, nor a restart.
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
@@ -26,8 +34,10 @@ def decode_jpeg(data: bytes, image: Image.Image, smallest: tuple[int, int] | Non
         smallest: Width and height that suffice; the scale is the smallest that gives no less. None is full scale.
 
     Raises:
-        QuarantinedError: The data is truncated or corrupt.
+        QuarantinedError: The data is truncated or corrupt, or has more scans than any picture needs.
     """
+    if data.count(_SCAN) > _MOST_SCANS and (scans := _count_scans(data)) > _MOST_SCANS:
+        raise QuarantinedError(QuarantineReason.CORRUPT, f"{scans} scans, limit {_MOST_SCANS}")
     import simplejpeg
 
     space = _SPACES[image.mode]
@@ -55,6 +65,17 @@ def _scale(size: tuple[int, int], smallest: tuple[int, int]) -> dict[str, int]:
         if width >= smallest[0] and height >= smallest[1]:
             return {"min_width": width, "min_height": height, "min_factor": 1}
     return {}
+
+
+def _count_scans(data: bytes) -> int:
+    """Count the scans up to the end of the picture; what looks like one in a segment or behind the end is none."""
+    scans, place = 0, 0
+    while (found := _MARKER.search(data, place)) and (marker := found[1][0]) != _END:
+        scans += found[0] == _SCAN
+        place = found.end()
+        if marker not in _WITHOUT_LENGTH:
+            place += max(2, int.from_bytes(data[place : place + 2], "big"))
+    return scans
 
 
 def _is_harmless(warning: str) -> bool:

@@ -1,5 +1,6 @@
 """List the images of a folder, local or remote, without following links out of it."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -49,7 +50,8 @@ class Listing:
 def list_images(folder: Folder, suffixes: tuple[str, ...]) -> Listing:
     """List the images below ``folder`` whose suffix (in any case) is one of ``suffixes``.
 
-    Hidden files and files in hidden folders are ignored.
+    Hidden files and files in hidden folders are ignored. A folder so deep that the system cannot open it is listed
+    itself, with a slash at its end and a reason.
 
     Raises:
         InputError: The folder does not exist, or is a file.
@@ -59,7 +61,7 @@ def list_images(folder: Folder, suffixes: tuple[str, ...]) -> Listing:
     walk = _walk_local if folder.is_local else _walk_remote
     for name, describe in walk(folder):
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if hidden or not name.lower().endswith(suffixes):
+        if hidden or not name.lower().endswith((*suffixes, "/")):
             ignored += 1
         elif (image := describe()) is not None:
             images.append(image)
@@ -93,21 +95,47 @@ def _walk_local(folder: Folder) -> Iterator[Entry]:
         skipped = len(str(root).rstrip("/")) + 1
         pending = [root]
         while pending:
-            for entry in _scan(pending.pop()):
+            scanned = pending.pop()
+            found = _scan(scanned)
+            if found is None:
+                yield f"{str(scanned)[skipped:]}/", partial(_describe_too_deep, f"{str(scanned)[skipped:]}/")
+                continue
+            for entry in found:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(Path(entry.path))
                     continue
                 name = entry.path[skipped:]  # pathlib takes a tenth of the time of listing
-                yield name, partial(_describe_local, entry, name, real_root)
+                yield name, partial(_describe_entry, entry, name, real_root)
 
 
-def _scan(folder: Path) -> "list[os.DirEntry[str]]":
-    """Scan a folder; one that is removed meanwhile is empty."""
+def _scan(folder: Path) -> "list[os.DirEntry[str]] | None":
+    """Scan a folder; one that is removed meanwhile is empty, and None is one whose path is too long for the system."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return None
+
+
+def _describe_too_deep(name: str) -> ListedImage:
+    """Describe a file or folder whose path is too long for the system; of a folder nobody knows what is in it."""
+    raw = os.fsencode(name)
+    shown = raw.decode("utf-8", "backslashreplace")
+    detail = "too deep to be opened"
+    return ListedImage(shown, 0, None, None, None if shown == name else raw, QuarantineReason.UNREADABLE, detail)
+
+
+def _describe_entry(entry: "os.DirEntry[str]", name: str, real_root: Path) -> ListedImage | None:
+    try:
+        return _describe_local(entry, name, real_root)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _describe_too_deep(name)
 
 
 def _describe_local(entry: "os.DirEntry[str]", name: str, real_root: Path) -> ListedImage | None:

@@ -67,6 +67,26 @@ class Manifest:
         chosen = self.table.filter(pc.is_in(self.table["path"], pa.array(paths, pa.string())))
         return {row.path: row for row in Manifest(chosen, 0, "").image_rows()}
 
+    def without(self, digests: frozenset[str], place_digest: Callable[[str], str]) -> "Manifest":
+        """Return the manifest without the images that were deleted on request; they count as ignored.
+
+        Args:
+            digests: Sha256 of contents; of images that could not be read, of their places.
+            place_digest: Returns that of a path.
+        """
+        if not digests:
+            return self
+        columns = (self.table[name].to_pylist() for name in ("path", "sha256"))
+        is_kept = [(sha256 or place_digest(path)) not in digests for path, sha256 in zip(*columns, strict=True)]
+        if all(is_kept):
+            return self
+        kept = self.table.filter(pa.array(is_kept, pa.bool_()))
+        named = (kept[name].to_pylist() for name in ("path", "size_bytes", "sha256"))
+        digest = hashlib.sha256()
+        for path, size_bytes, sha256 in zip(*named, strict=True):
+            digest.update(_line_of(path, size_bytes, sha256))
+        return Manifest(kept, self.ignored + len(self) - len(kept), digest.hexdigest())
+
     def image_rows(self, start: int = 0, stop: int | None = None) -> list[ImageRow]:
         """Return rows ``start`` to ``stop`` that are not quarantined."""
         part = self.table.slice(start, None if stop is None else stop - start)
@@ -118,11 +138,16 @@ def build_manifest(
             pieces = _cut(list(zip(listing.images[start:stop], sampled, strict=True)))
             rows = [row for piece in pool.map(inspect, pieces) for row in piece]
             for row in rows:
-                digest.update(f"{row['path']}\0{row['size_bytes']}\0{row.get('sha256') or ''}\n".encode())
+                digest.update(_line_of(row["path"], row["size_bytes"], row.get("sha256")))
             batches.append(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
             if progress:
                 progress(stop, total)
     return Manifest(pa.Table.from_batches(batches, SCHEMA), listing.ignored, digest.hexdigest())
+
+
+def _line_of(path: str, size_bytes: int, sha256: str | None) -> bytes:
+    """Return what the data version is made of, an image."""
+    return f"{path}\0{size_bytes}\0{sha256 or ''}\n".encode()
 
 
 def _count_readers(images: list[ListedImage], inspect: "_Inspector", workers: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.records import Baseline, NightSummary
 
 #: Tonight and so many quiet nights before it make up the week that is compared with the first nights.

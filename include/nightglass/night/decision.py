@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.errors import InputError
 from nightglass.night.drift_reasons import drift_reasons
 from nightglass.night.rate_reasons import rate_reasons

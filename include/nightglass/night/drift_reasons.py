@@ -2,7 +2,7 @@
 
 from statistics import NormalDist
 
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.night.wording import p_text, ratio_of
 from nightglass.records import Baseline, DriftReport, EmbeddingDrift, Reason, StatisticDrift, Verb
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from nightglass.collections import Severity, Validation
+from nightglass.collection_limits import Severity, Validation
 from nightglass.night.manifest_facts import ManifestFacts
 from nightglass.night.wording import percent, share_of
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from nightglass.engine.merge import INDEX_NAME
 from nightglass.engine.results import (
     ASSESSMENT_NAME,
     SUMMARY_NAME,
@@ -26,9 +27,11 @@ from nightglass.engine.stage_times import count_workers, name_limit
 from nightglass.errors import InputError, ValidationFailedError
 from nightglass.images.manifest import build_manifest
 from nightglass.images.manifest_file import ROW_COLUMNS, read_manifest, write_manifest
+from nightglass.maintenance.deletion_records import place_digest
 from nightglass.models import find_model
 from nightglass.night.assessment import NightFacts, assess_scores, assess_unscored
 from nightglass.night.baseline import build_baseline
+from nightglass.night.late_writers import check_listed_alone, clearing_late_shard, listed_version
 from nightglass.night.plan import NightPlace, NightPlan, PlannedNight
 from nightglass.night.publishing import publish
 from nightglass.night.readiness import find_reason_to_wait
@@ -42,9 +45,12 @@ Options = Mapping[str, Any] | None
 def reason_to_wait(
     collection_file: str, night: str, *, images_url: str | None = None, storage_options: Options = None
 ) -> str | None:
-    """Return why the night's folder is not complete yet; None when it is."""
-    place = NightPlace.open(collection_file, night, images_url, storage_options)
-    return find_reason_to_wait(place.images, place.collection, datetime.now(UTC))
+    """Return why the night's folder is not complete yet, or who rewrites the nights just now; None to go on."""
+    place, now = NightPlace.open(collection_file, night, images_url, storage_options), datetime.now(UTC)
+    with place.open_store() as store:
+        if holder := store.upkeep.find_holder(place.collection.name, now):
+            return f"{holder} rewrites nights of the collection"
+    return find_reason_to_wait(place.images, place.collection, now)
 
 
 def list_night(
@@ -61,18 +67,27 @@ def list_night(
     Raises:
         InputError: The night is no date, the folder does not exist or holds no image.
         ModelError: The collection has no champion.
+        CollectionInWorkError: Maintenance rewrites nights of the collection just now.
     """
+    begun_at = time.perf_counter()
     place = NightPlace.open(collection_file, night, images_url, storage_options)
     collection = place.collection
+    place.begin(night)
     # What a crash left of a promotion is mended first: the alias follows the log.
     champion = reconcile_champion(collection, place.settings)
     found = find_model(champion.uri if champion else f"models:/{collection.model_name}@champion", place.settings)
+    if rescore:
+        place.out.remove(SHARDS_NAME)
+    seen = listed_version(place.out)
     manifest = build_manifest(place.images, collection.suffixes, collection.scoring, workers=count_workers())
+    with place.open_store() as store:
+        deleted = store.upkeep.deletions.contents(collection.name)
+    manifest = manifest.without(deleted, lambda path: place_digest(night, path))
+    check_listed_alone(place.out, seen, manifest)
     with place.open_store() as store:
         kept = None if rescore else manifest.data_version
         store.shadows.forget_night(collection.name, night, kept_version=kept)
     if rescore:
-        place.out.remove(SHARDS_NAME)
         forget_shadow(place.out)
     forget_other_results(place.out, manifest)
     write_manifest(manifest, place.out)
@@ -91,10 +106,13 @@ def list_night(
         shards=len(plan_shards(len(manifest), collection.scoring.shard_size)),
         top_k=top_k or collection.scoring.top_k,
         rescore=rescore,
+        listing_seconds=round(time.perf_counter() - begun_at, 3),
     )
 
 
-def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = ()) -> list[int]:
+def validate_night(
+    plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = (), run_url: str | None = None
+) -> list[int]:
     """Check the night's data and return the numbers of the shards to score; none when all scores are there.
 
     Raises:
@@ -114,7 +132,7 @@ def validate_night(plan: NightPlan, *, storage_options: Options = None, alert_ur
         unreadable = listed.filter(listed["reason"].is_valid())
         assessment = assess_unscored(_gather_facts(night), night.model.detector, unreadable)
         out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
-        publish(night, assessment, alert_urls)
+        publish(night, assessment, alert_urls, run_url)
         raise ValidationFailedError(f"{collection.name} {plan.night}: {assessment.decision.sentence}")
     return [] if _has_scores(night) and not plan.rescore else list(range(plan.shards))
 
@@ -129,7 +147,8 @@ def score_night_shard(
     planned = plan_shards(plan.images, night.place.collection.scoring.shard_size)[shard]
     manifest = read_manifest(night.place.out, rows=range(planned.start, planned.stop))
     job = night.job()
-    score_shards(job, manifest, [replace(planned, start=0, stop=len(manifest))], lambda *_: None)
+    with clearing_late_shard(night.place.out, plan.score_key, planned.name):
+        score_shards(job, manifest, [replace(planned, start=0, stop=len(manifest))], lambda *_: None)
     seconds = time.perf_counter() - start
     spent = job.times.seconds()
     return {
@@ -145,28 +164,34 @@ def assess_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
     """Merge the shards, explain the top-k, measure rate and drift, and decide."""
     night = PlannedNight(plan, storage_options)
     out = night.place.out
+    night.place.begin(plan.night)
     _check_listing(night)
     manifest = read_manifest(out, columns=ROW_COLUMNS)
     shards = plan_shards(len(manifest), night.place.collection.scoring.shard_size)
     missing = {shard.name for shard in shards} - set(shards_folder(out, plan.score_key).names())
     if not missing:
-        finish_scores(night.job(), manifest, shards)
+        finish_scores(night.job(), manifest, shards, listing_seconds=plan.listing_seconds)
     elif not _has_scores(night):
         raise InputError(f"{out.url}: expected {len(shards)} scored shards, {len(missing)} missing: clear score_shard")
     listed = json.loads(out.read_bytes(TOP_NAME))["top_anomalies"]
     top = [TopAnomaly.model_validate(image) for image in listed]
     assessment = assess_scores(_gather_facts(night), out, night.model.detector, top)
+    if not _has_scores(night):
+        raise InputError(f"{out.url}: expected the scores of this run, got those of another: clear list_images")
     out.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
     return {"decision": str(assessment.decision.verb), "sentence": assessment.decision.sentence}
 
 
 def publish_night(
-    plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = ()
+    plan: NightPlan, *, storage_options: Options = None, alert_urls: Sequence[str] = (), run_url: str | None = None
 ) -> dict[str, object]:
-    """Write the report, the rows and the MLflow run, and tell people; a second time changes nothing."""
+    """Write the report, the rows and the MLflow run, and tell people; a second time changes nothing.
+
+    ``run_url`` is the address of the run in Airflow's UI, for whoever is told.
+    """
     night = PlannedNight(plan, storage_options)
     assessment = Assessment.model_validate_json(night.place.out.read_bytes(ASSESSMENT_NAME))
-    return publish(night, assessment, alert_urls)
+    return publish(night, assessment, alert_urls, run_url)
 
 
 def _gather_facts(night: PlannedNight) -> NightFacts:
@@ -199,7 +224,7 @@ def _gather_facts(night: PlannedNight) -> NightFacts:
 def _has_scores(night: PlannedNight) -> bool:
     """Tell whether the night's folder already has exactly the scores that this plan asks for."""
     out, plan = night.place.out, night.plan
-    if not out.exists(SUMMARY_NAME):
+    if not (out.exists(SUMMARY_NAME) and out.exists(INDEX_NAME)):  # old nights lose their embeddings
         return False
     summary = json.loads(out.read_bytes(SUMMARY_NAME))
     return bool(summary["score_key"] == plan.score_key and summary["top_k"] == plan.top_k)

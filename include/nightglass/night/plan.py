@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from nightglass.collections import Collection, read_collection
 from nightglass.engine.score import ScoreJob
 from nightglass.engine.stage_times import count_workers
 from nightglass.errors import InputError
+from nightglass.maintenance.deletion_records import STAGING
 from nightglass.models import FoundModel, find_version
+from nightglass.night.elsewhere import check_allowed
 from nightglass.records import ModelRef, Record
 from nightglass.settings import Settings, read_settings
 from nightglass.storage import Folder, open_folder
@@ -35,6 +37,7 @@ class NightPlan(Record):
     shards: int
     top_k: int
     rescore: bool
+    listing_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,14 @@ class NightPlace:
         """Read the collection's file and the settings, and open the folders of ``night``.
 
         Raises:
-            InputError: The night is no date, or the collection's file is wrong.
+            InputError: The night is no date, the collection's file is wrong, or the images may not be taken from there.
         """
         _check_night(night)
         settings = read_settings()
         collection = read_collection(Path(collection_file))
         images = _open(images_url or collection.night_url(night), storage_options)
+        if images_url and images_url != collection.night_url(night):
+            check_allowed(images, collection, settings)
         all_nights = _open(f"{settings.nights_url}/{collection.name}", storage_options)
         out = _open(f"{settings.nights_url}/{collection.name}/{night}", storage_options)
         return cls(settings, collection, images, out, all_nights)
@@ -70,6 +75,16 @@ class NightPlace:
         store = Store.connect(settings.database_url, settings.sql_dir)
         store.migrate()
         return store
+
+    def begin(self, night: str) -> None:
+        """Say that a run works on the night: until it is published nobody else rewrites its files.
+
+        Raises:
+            CollectionInWorkError: Maintenance rewrites nights of the collection just now.
+        """
+        with self.open_store() as store:
+            store.upkeep.begin_night(self.collection.name, night, datetime.now(UTC))
+        self.out.remove(STAGING)  # of a deletion that was killed: it is prepared anew from what this run leaves
 
     @classmethod
     def of(cls, plan: NightPlan, storage_options: Mapping[str, Any] | None) -> "NightPlace":

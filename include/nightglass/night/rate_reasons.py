@@ -2,7 +2,7 @@
 
 import math
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.night.wording import p_text, percent, ratio_of, share_of
 from nightglass.records import Baseline, Reason, Verb
 

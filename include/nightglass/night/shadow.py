@@ -51,6 +51,7 @@ def shadow_night(plan: NightPlan, *, storage_options: Options = None) -> dict[st
 
 def _shadow(night: PlannedNight, shadow: Shadow, seen: list[SeenNight]) -> dict[str, object]:
     plan, out = night.plan, night.place.out
+    night.place.begin(plan.night)
     assessment = _read_assessment(night)
     ref = ModelRef(name=shadow.model_name, version=shadow.challenger_version)
     challenger = find_version(ref, shadow.challenger_fingerprint, night.place.settings)
@@ -66,6 +67,8 @@ def _shadow(night: PlannedNight, shadow: Shadow, seen: list[SeenNight]) -> dict[
         changed = store.shadows.publish_night(row, datetime.now(UTC))
     for folder in (job.out, out):  # a killed shadow left unfinished files in both
         remove_shards(folder)
+    with night.place.open_store() as store:
+        store.upkeep.end_night(plan.collection, plan.night)
     return {
         "decision": str(found.decision.verb),
         "sentence": found.decision.sentence,

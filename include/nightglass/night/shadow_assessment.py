@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 
+from nightglass.collections import Collection
 from nightglass.engine.results import ASSESSMENT_NAME, TOP_NAME
 from nightglass.errors import InputError
 from nightglass.models import FoundModel
@@ -33,27 +34,42 @@ def assess_as_challenger(
         by_champion: The night as it was published.
         before: The nights before it that told the shadow something, oldest first.
     """
+    return assess_as_other(night.place.collection, scores, challenger, by_champion, _last_psi(night, before))
+
+
+def assess_as_other(
+    collection: Collection, scores: Folder, model: FoundModel, by_champion: Assessment, last_psi: dict[str, float]
+) -> Assessment:
+    """Assess a night by the scores of another model than its champion and write that beside them.
+
+    Args:
+        collection: The night's.
+        scores: The folder of the model's scores.
+        model: The model.
+        by_champion: The night as it was published.
+        last_psi: The drift that the model saw on the night before; drift must last.
+    """
     listed = json.loads(scores.read_bytes(TOP_NAME))["top_anomalies"]
     facts = NightFacts(
-        collection=night.place.collection,
-        night=night.plan.night,
-        images_url=night.plan.images_url,
-        data_version=night.plan.data_version,
-        model_name=challenger.ref.name,
-        model_version=challenger.ref.version,
-        images=night.plan.images,
-        ignored=night.plan.ignored,
+        collection=collection,
+        night=by_champion.night,
+        images_url=by_champion.images_url,
+        data_version=by_champion.data_version,
+        model_name=model.ref.name,
+        model_version=model.ref.version,
+        images=by_champion.images,
+        ignored=by_champion.ignored,
         baseline=borrow_baseline(
             by_champion.baseline,
-            _last_psi(night, before),
-            expected=night.place.collection.decision.expected_anomaly_rate,
-            false_alarm_rate=challenger.detector.calibration.false_alarm_rate,
+            last_psi,
+            expected=collection.decision.expected_anomaly_rate,
+            false_alarm_rate=model.detector.calibration.false_alarm_rate,
         ),
         validation=by_champion.validation,
         nights_since_promotion=None,  # it cools down from nothing
     )
     top = [TopAnomaly.model_validate(image) for image in listed]
-    assessment = assess_scores(facts, scores, challenger.detector, top)
+    assessment = assess_scores(facts, scores, model.detector, top)
     scores.write_bytes(ASSESSMENT_NAME, assessment.model_dump_json().encode())
     return assessment
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from nightglass.collections import Validation
+from nightglass.collection_limits import Validation
 from nightglass.errors import InputError
 from nightglass.night.expectations import Check, list_checks
 from nightglass.night.manifest_facts import gather_facts

@@ -25,6 +25,7 @@ from nightglass.pages import (
     overview,
     pictures,
     predict,
+    rescored,
     runs,
     search,
     similar_images,
@@ -36,6 +37,7 @@ from nightglass.pages.places import StorageOptions
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import Rights
 from nightglass.pages.runs import NoRuns, Runs
+from nightglass.pages.service_metrics import Services
 
 _log = logging.getLogger(__name__)
 _POLICY = (
@@ -55,6 +57,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     night_links.router,
     models.router,
     compare.router,
+    rescored.router,
     model_card.router,
     verdicts.router,
     runs.router,
@@ -96,6 +99,7 @@ def create_app(
     app.state.uploads = HeldBytes(MOST_HELD_BYTES)
     app.state.kept_models = KeptModels()
     app.state.predictions = metrics.Predictions()
+    app.state.services = Services()
     app.include_router(metrics.token_router)  # before the routers that ask who is there: its routes ask for the token
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(guard)])

@@ -63,6 +63,7 @@ class KeptChampion:
     def __init__(self, model: LoadedModel, options: Scoring, workers: Workers) -> None:
         self.version = model.version
         self.model_name = model.name
+        self.number = model.number
         self._model = model
         self._options = options
         self._workers = workers

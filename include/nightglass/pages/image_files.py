@@ -118,6 +118,8 @@ def find_top(shown: ShownImage) -> TopAnomaly | None:
     Raises:
         HTTPException: 409: the night is being scored again; 503: what it explained cannot be read.
     """
+    if "pictures" in shown.removed:  # then it is an image like all others
+        return None
     key = ("top", shown.found.stamp)
     by_content: dict[str, TopAnomaly] | None = _kept.find(key)
     if by_content is None:
@@ -145,7 +147,8 @@ def explain(request: Request, shown: ShownImage) -> Explanation:
     if (champion.model_name, champion.version) != (shown.row.model_name, shown.row.model_version):
         scored_by = f"version {shown.row.model_version} of {shown.row.model_name} scored this night"
         raise HTTPException(409, f"{scored_by}; the champion is version {champion.version}: its map would be another")
-    key = ("explanation", shown.night.folder.url, shown.sha256, champion.model_name, champion.version)
+    # Its number too: an image that was deleted from the detector is no neighbour any more.
+    key = ("explanation", shown.night.folder.url, shown.sha256, champion.model_name, champion.version, champion.number)
     kept: Explanation | None = _kept.find(key)
     if kept is not None:
         return kept

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,13 +32,14 @@ _large = Lock()
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version of a registered model with its network, ready for several threads."""
+    """A version of a registered model with its network, ready for several threads; ``number`` counts the loads."""
 
     name: str
     version: str
     entry: str
     detector: "Detector"
     backend: "Backend"
+    number: int = field(default_factory=count().__next__)
 
 
 class Line:
@@ -171,7 +173,9 @@ class KeptModels:
     def _find_kept(self, key: tuple[str, str], champion: PromotionEvent) -> LoadedModel | None:
         with self._lock:
             found = self._kept.get(key)
-            if found is None or found.entry != entry_key(champion):
+            # Where an image was deleted from a detector, its files of before are gone.
+            is_current = found is not None and found.detector.network_path.exists()
+            if found is None or found.entry != entry_key(champion) or not is_current:
                 return None
             self._kept.move_to_end(key)
             return found

@@ -21,6 +21,7 @@ from nightglass.pages.night_metrics import NightMetrics
 from nightglass.pages.places import open_night, open_store, read_all
 from nightglass.pages.rights import RightsDep
 from nightglass.pages.runs import runs_of
+from nightglass.pages.service_metrics import ServiceMetrics
 from nightglass.settings import read_settings
 
 _BUCKETS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -95,8 +96,8 @@ router = APIRouter()
 
 @token_router.get("/metrics", include_in_schema=False)
 def show_to_token(request: Request) -> Response:
-    """Return the metrics of every collection to whoever has the token."""
-    return _answer(request, lambda _: True)
+    """Return the metrics of every collection, and of what all of them rest on, to whoever has the token."""
+    return _answer(request, lambda _: True, with_services=True)
 
 
 @router.get("/metrics", include_in_schema=False)
@@ -105,7 +106,7 @@ def show_metrics(request: Request, rights: RightsDep) -> Response:
     return _answer(request, rights.may_read)
 
 
-def _answer(request: Request, may_read: Callable[[str], bool]) -> Response:
+def _answer(request: Request, may_read: Callable[[str], bool], *, with_services: bool = False) -> Response:
     settings = read_settings()
     collections, broken = read_all(settings)
     seen = [collection for name, collection in collections.items() if may_read(name)]
@@ -122,6 +123,8 @@ def _answer(request: Request, may_read: Callable[[str], bool]) -> Response:
                 datetime.now(UTC),
             )
         )
+        if with_services:
+            nights.register(ServiceMetrics(request.app.state.services, settings, store))
         text = generate_latest(nights)
     return Response(text + predictions.show(may_read), media_type=CONTENT_TYPE_LATEST)
 

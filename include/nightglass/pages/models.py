@@ -29,6 +29,7 @@ def show_models(request: Request, collection: ReadableCollection, rights: Rights
     before = find_champion_before(models)
     with open_store(settings) as store:
         nights = store.list_nights(collection, _NIGHTS)[::-1]
+        rescoring = store.rescored.versions(collection, known.model_name)
     return render(
         request,
         "models.html",
@@ -42,6 +43,7 @@ def show_models(request: Request, collection: ReadableCollection, rights: Rights
         last_night=nights[-1].night if nights else None,
         timeline=draw_timeline(nights, models.history) if nights else None,
         events=models.history[:_EVENTS],
+        rescoring=rescoring,
         starts=find_starts(request, collection, rights),
     )
 

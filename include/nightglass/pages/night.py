@@ -10,8 +10,11 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection
+from nightglass.night.cost import NightCost
 from nightglass.night.judged import JudgedNight, judge_nights
-from nightglass.night.report.gallery import MAX_NEIGHBORS, Entry, Gallery, Neighbor, arrange
+from nightglass.night.removals import Notes, read_notes
+from nightglass.night.report.cost import build_cost
+from nightglass.night.report.gallery import MAX_NEIGHBORS, Entry, Gallery, Neighbor, arrange, entry_without_pictures
 from nightglass.night.report.verdicts import build_verdicts
 from nightglass.pages.built_nights import BuiltNight, read_night
 from nightglass.pages.night_cards import Choice, Order, Word, arrange_cards, build_cards
@@ -19,6 +22,7 @@ from nightglass.pages.night_links import NightLinks, build_links
 from nightglass.pages.pictures import address
 from nightglass.pages.places import find_collection, open_night, open_store
 from nightglass.pages.rendering import render
+from nightglass.pages.rescored import OtherVersion, read_other_versions
 from nightglass.pages.rights import ReadableCollection, RightsDep
 from nightglass.pages.runs import runs_of
 from nightglass.pages.verdict_words import SOURCE, Words, offer_undo
@@ -41,6 +45,9 @@ class _Known:
     words: Words
     judged: list[JudgedNight]
     built: BuiltNight
+    versions: list[OtherVersion]
+    cost: NightCost | None
+    notes: Notes
     links: NightLinks
     seen: int
     undo: dict[str, int | str] | None
@@ -71,12 +78,19 @@ def show_night(
     chosen = Choice(order=sort, word=verdict, slice=slice_name)
     slices, cards = build_cards(anomalies, found.words, known, name, f"{nights}/{name}", chosen)
     gallery = _link_gallery(
-        arrange_cards(anomalies, cards, sort), page.summary.image_threshold, f"{nights}/{name}", found.row
+        arrange_cards(anomalies, cards, sort), page.summary.image_threshold, f"{nights}/{name}", found
     )
     return render(
         request,
         "night.html",
-        page=replace(page, gallery=gallery, verdicts=build_verdicts(found.judged)),
+        page=replace(
+            page,
+            gallery=gallery,
+            verdicts=build_verdicts(found.judged),
+            cost=build_cost(found.cost),
+            notes=found.notes.sentences,
+        ),
+        versions=found.versions,
         row=found.row,
         cards=cards,
         slices=slices,
@@ -101,7 +115,8 @@ def _read(request: Request, store: Store, known: Collection, night: date) -> _Kn
     words = Words(store.verdict_log.last_words_of_nights(known.name, next_day, _TREND_NIGHTS))
     shown = store.recent_top_anomalies(known.name, next_day, _TREND_NIGHTS)
     trend = store.recent_nights(known.name, name, _TREND_NIGHTS)
-    built = read_night(open_night(request, known, name, settings), row, trend)
+    folder = open_night(request, known, name, settings)
+    built = read_night(folder, row, trend)
     by = request.state.rights.user_name
     last = store.verdict_log.last_standing(known.name, name, by, SOURCE)
     before, after = store.nights.beside(known.name, name)
@@ -112,16 +127,22 @@ def _read(request: Request, store: Store, known: Collection, night: date) -> _Kn
         words=words,
         judged=judge_nights(shown, words.in_effect, known.slices),
         built=built,
+        versions=read_other_versions(folder, store.rescored.of_night(known.name, name)),
+        cost=store.costs.find(known.name, name),
+        notes=read_notes(store, known.name, name),
         links=build_links(known, name, runs_of(request)),
         seen=seen,
         undo=offer_undo(last, built.assessment.top_anomalies),
     )
 
 
-def _link_gallery(anomalies: Sequence[TopAnomaly], threshold: float, night: str, row: NightRow) -> Gallery | None:
+def _link_gallery(anomalies: Sequence[TopAnomaly], threshold: float, night: str, found: _Known) -> Gallery | None:
     """Return the gallery with addresses of pictures where the report has the pictures themselves."""
     if not anomalies:
         return None
+    row = found.row
+    if gone := found.notes.pictures_gone:
+        return arrange([entry_without_pictures(image, gone) for image in anomalies], len(anomalies), threshold)
     entries = [
         Entry(
             anomaly=image,

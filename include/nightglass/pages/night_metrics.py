@@ -2,80 +2,37 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
-from pydantic import BaseModel
 
 from nightglass.collections import Collection
-from nightglass.engine.results import SUMMARY_NAME
-from nightglass.engine.stage_times import WORKING_STAGES
-from nightglass.pages.overview import OverviewRow, build_row
+from nightglass.pages.night_facts import Facts, OpenNight, read_facts
 from nightglass.pages.runs import Runs
 from nightglass.records import Verb
-from nightglass.storage import Folder
-from nightglass.store import NightRow, Store
-from nightglass.store.nights import NightMeasures
+from nightglass.store import Store
 
 _log = logging.getLogger(__name__)
-OpenNight = Callable[[Collection, str], Folder]
-
-
-class Summary(BaseModel):
-    """What ``summary.json`` says of how the night was scored."""
-
-    scored: int
-    workers: int
-    images_per_second: float | None
-    stage_seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a collection and its last night."""
-
-    row: OverviewRow
-    measures: NightMeasures | None
-    summary: Summary | None
-    now: datetime
-
-    def of_night(self, read: Callable[[NightRow], float | None]) -> float | None:
-        """Return what ``read`` finds in the last night; None before the first one."""
-        return None if self.row.last is None else read(self.row.last)
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Throughput of the last night: of the run where it was one, else of its computing threads together."""
-        if self.summary is None:
-            return None
-        if self.summary.images_per_second:
-            return self.summary.images_per_second
-        seconds = sum(self.summary.stage_seconds.get(stage, 0.0) for stage in WORKING_STAGES)
-        return self.summary.scored * self.summary.workers / seconds if seconds else None
-
-    @property
-    def anomaly_rate_ratio(self) -> float | None:
-        """The last night's anomaly rate against what was usual then."""
-        measures = self.measures
-        if measures is None or measures.anomaly_rate is None or not measures.baseline_anomaly_rate:
-            return None
-        return measures.anomaly_rate / measures.baseline_anomaly_rate
-
-    def age(self, at: str | None) -> float | None:
-        """Return the seconds since a moment; None where there is none."""
-        return None if at is None else (self.now - datetime.fromisoformat(at)).total_seconds()
-
-
+_Found = dict[str, Facts]
 _GAUGES: Sequence[tuple[str, str, Callable[[Facts], float | None]]] = (
     ("night_images", "Images of the last night", lambda f: f.of_night(lambda n: n.images)),
     ("night_images_scored", "Images of the last night that were scored", lambda f: f.of_night(lambda n: n.scored)),
     ("night_images_quarantined", "Images of the last night left out", lambda f: f.of_night(lambda n: n.quarantined)),
     ("night_images_anomalous", "Anomalous images of the last night", lambda f: f.of_night(lambda n: n.anomalous)),
     ("night_anomaly_rate", "Anomalous of the scored images", lambda f: f.of_night(lambda n: n.anomaly_rate)),
+    (
+        "night_baseline_anomaly_rate",
+        "The anomaly rate that was usual when the last night was judged",
+        lambda f: f.of_measures(lambda m: m.baseline_anomaly_rate),
+    ),
     ("night_anomaly_rate_ratio", "Against the baseline", lambda f: f.anomaly_rate_ratio),
-    ("night_drift_psi", "PSI of the statistic that moved most", lambda f: f.measures.psi if f.measures else None),
+    ("night_drift_psi", "PSI of the statistic that moved most", lambda f: f.of_measures(lambda m: m.psi)),
+    (
+        "night_drift_baseline_psi",
+        "The largest PSI that was usual when the last night was judged",
+        lambda f: f.of_measures(lambda m: m.baseline_psi),
+    ),
     (
         "night_drift_separability",
         "Of the embeddings from the reference's",
@@ -92,12 +49,19 @@ _GAUGES: Sequence[tuple[str, str, Callable[[Facts], float | None]]] = (
         "Since the last night was published",
         lambda f: f.age(f.row.last.published_at if f.row.last else None),
     ),
+    (
+        "last_success_timestamp_seconds",
+        "When the last night that has scores was published, since 1970",
+        lambda f: f.last_success,
+    ),
     ("missing_nights", "Nights that are due and not published, of the last 30", lambda f: len(f.row.missing)),
     (
         "failed_nights",
         "Nights whose last run failed and published nothing, of the last 30",
         lambda f: len(f.row.failed),
     ),
+    ("nights_behind", "Missing and failed nights after the last published one", lambda f: f.nights_behind),
+    ("open_runs", "Runs of the nightly DAG that are queued or running, of the last 30", lambda f: f.open_runs),
     ("open_verdicts", "Top anomalies of the last nights without a verdict", lambda f: f.row.open_verdicts),
     (
         "champion_age_seconds",
@@ -147,32 +111,59 @@ class NightMetrics(Collector):
                     family.add_metric([collection], value)
             yield family
         facts = {name: facts for name, (facts, _) in found.items()}
-        yield from (_tell_decisions(facts), _tell_stages(facts), _tell_champions(facts))
+        yield from (
+            _tell_decisions(facts),
+            _tell_by(facts, _STAGES, lambda f: f.summary.stage_seconds if f.summary else {}),
+            _tell_by(facts, _IMAGE_SECONDS, _quantiles),
+            _tell_by(facts, _STATISTICS, lambda f: f.statistic_psi),
+            _tell_models(facts),
+            _tell_champions(facts),
+        )
 
     def _read_all(self) -> dict[str, tuple[Facts, list[float | None]]]:
         """Return the facts and the gauges' values of every collection that can be read."""
         found = {}
         for collection in self._collections:
             try:
-                facts = self._read(collection)
+                facts = read_facts(collection, self._store, self._runs, self._open_night, self._now)
                 found[collection.name] = facts, [read(facts) for _, _, read in _GAUGES]
             except Exception:  # noqa: BLE001  one collection's fault, whatever it is, must not hide the others
                 _log.exception("%s: expected metrics, got an error", collection.name)
         return found
 
-    def _read(self, collection: Collection) -> Facts:
-        row = build_row(collection, self._store, self._runs, self._now)
-        summary = None
-        if row.last is not None:
-            folder = self._open_night(collection, row.last.night)
-            # A night that validation stopped has none, nor has one that is being scored again.
-            if folder.exists(SUMMARY_NAME):
-                summary = Summary.model_validate_json(folder.read_bytes(SUMMARY_NAME))
-        measures = self._store.nights.measures(collection.name, 1)
-        return Facts(row, measures[0] if measures else None, summary, self._now)
+
+#: Name, what it is, and the label beside the collection; each has a handful of values, never an image's name.
+_STAGES = (
+    "nightglass_night_stage_seconds",
+    "Busy seconds of each stage of the last night, summed over threads",
+    "stage",
+)
+_IMAGE_SECONDS = (
+    "nightglass_night_image_seconds",
+    "Seconds that a thread takes for an image of the last night",
+    "quantile",
+)
+_STATISTICS = ("nightglass_night_statistic_psi", "PSI of each statistic of the last night", "statistic")
 
 
-def _tell_decisions(found: dict[str, Facts]) -> Metric:
+def _tell_by(
+    found: _Found, described: tuple[str, str, str], read: Callable[[Facts], dict[str, float]]
+) -> GaugeMetricFamily:
+    name, documentation, label = described
+    family = GaugeMetricFamily(name, documentation, labels=["collection", label])
+    for collection, facts in found.items():
+        for value, number in read(facts).items():
+            family.add_metric([collection, value], number)
+    return family
+
+
+def _quantiles(facts: Facts) -> dict[str, float]:
+    """Return what the summary calls p50 and p95 as Prometheus names quantiles."""
+    seconds = facts.summary.image_seconds if facts.summary else None
+    return {f"{int(name.removeprefix('p')) / 100:g}": value for name, value in (seconds or {}).items()}
+
+
+def _tell_decisions(found: _Found) -> Metric:
     family = GaugeMetricFamily(
         "nightglass_night_decision", "1 for what was decided last", labels=["collection", "decision"]
     )
@@ -182,19 +173,15 @@ def _tell_decisions(found: dict[str, Facts]) -> Metric:
     return family
 
 
-def _tell_stages(found: dict[str, Facts]) -> Metric:
-    family = GaugeMetricFamily(
-        "nightglass_night_stage_seconds",
-        "Busy seconds of each stage of the last night, summed over threads",
-        labels=["collection", "stage"],
-    )
+def _tell_models(found: _Found) -> Metric:
+    family = InfoMetricFamily("nightglass_night_model", "The model that scored the last night", labels=["collection"])
     for name, facts in found.items():
-        for stage, seconds in (facts.summary.stage_seconds if facts.summary else {}).items():
-            family.add_metric([name, stage], seconds)
+        if night := facts.row.last:
+            family.add_metric([name], {"model": night.model_name, "version": night.model_version})
     return family
 
 
-def _tell_champions(found: dict[str, Facts]) -> Metric:
+def _tell_champions(found: _Found) -> Metric:
     family = InfoMetricFamily("nightglass_champion", "The model in production", labels=["collection"])
     for name, facts in found.items():
         if champion := facts.row.champion:

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Protocol
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection
+from nightglass.night.naming import name_night
 from nightglass.pages.places import find_collection, open_store
 from nightglass.pages.rendering import render
 from nightglass.pages.rights import ReadableCollection
@@ -57,14 +57,8 @@ class NoRuns:
 
 
 def night_of_run(collection: Collection, run: AirflowRun) -> str:
-    """Return the night (``YYYY-MM-DD``) that a run is about, as the DAG itself finds it.
-
-    The form's date wins; else the day of the run in the collection's time zone, less ``night_lag_days``.
-    """
-    if run.night:
-        return run.night
-    local = run.moment.astimezone(ZoneInfo(collection.timezone))
-    return (local.date() - timedelta(days=collection.night_lag_days)).isoformat()
+    """Return the night that a run is about, as its form says it or as the DAG itself finds it."""
+    return name_night(collection, run.night, run.moment)
 
 
 def runs_of_nights(collection: Collection, runs: Runs, limit: int) -> dict[str, AirflowRun]:

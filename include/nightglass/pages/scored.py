@@ -1,7 +1,7 @@
 """Published nights as the pages look into them: their scored images, by content."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Annotated
@@ -10,6 +10,7 @@ from fastapi import Path, Request
 from starlette.exceptions import HTTPException
 
 from nightglass.collections import Collection
+from nightglass.night.removals import tell_removal
 from nightglass.pages.places import find_collection, open_night, open_store
 from nightglass.pages.settled import check_settled
 from nightglass.settings import Settings, read_settings
@@ -17,6 +18,7 @@ from nightglass.similar.contents import FoundImage, find_image
 from nightglass.similar.night import ScoredNight, UnfinishedNightError
 from nightglass.similar.shelf import Shelf
 from nightglass.store import NightRow
+from nightglass.store.upkeep import Removal
 
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
@@ -29,6 +31,7 @@ class ShownImage:
     row: NightRow
     night: ScoredNight
     found: FoundImage
+    removed: Mapping[str, Removal] = field(default_factory=dict)  # of the night, as too old
 
     @property
     def path(self) -> str:
@@ -70,10 +73,13 @@ def find_shown(request: Request, collection: str, night: date, sha256: str) -> S
     known = find_collection(collection, settings)
     with open_store(settings) as store:
         row = store.nights.find(collection, name)
+        removed = store.upkeep.removals_of_night(collection, name)
     if row is None:
         raise HTTPException(404, f"{collection}: expected a published night, got {name}")
     if not row.scored:  # older scores of the same images may lie there
         raise HTTPException(404, f"{collection} {name}: expected a scored image, got a night that has none")
+    if "scores" in removed:
+        raise HTTPException(404, f"{collection} {name}: {tell_removal(removed['scores'])}")
     scored = as_scored(request, known, row, settings)
     try:
         found = find_image(scored, sha256, shelf(settings))
@@ -82,7 +88,7 @@ def find_shown(request: Request, collection: str, night: date, sha256: str) -> S
     if found is None:
         check_settled(scored.folder, row)
         raise HTTPException(404, f"{collection} {name}: expected a scored image, got none with sha256 {sha256[:12]}…")
-    shown = ShownImage(known, row, scored, found)
+    shown = ShownImage(known, row, scored, found, removed)
     shown.check_settled()
     return shown
 
@@ -97,8 +103,14 @@ def all_scored(
 ) -> list[ScoredNight]:
     """Return where the scores of published nights of one collection are; its credentials are asked for once."""
     nights = open_night(request, collection, "", settings)
+    with open_store(settings) as store:
+        deleted = store.upkeep.scored_deletions(collection.name)
     return [
-        ScoredNight(row.collection, row.night, row.model_name, row.model_version, row.scored, nights.child(row.night))
+        ScoredNight(
+            *(row.collection, row.night, row.model_name, row.model_version),
+            scored=row.scored - deleted.get(row.night, 0),
+            folder=nights.child(row.night),
+        )
         for row in rows
     ]
 

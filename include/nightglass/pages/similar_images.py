@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from nightglass.collections import Collection
 from nightglass.images.quarantine import QuarantinedError
 from nightglass.images.slices import slices_of
+from nightglass.night.removals import tell_removal
 from nightglass.pages.champion import KeptChampion, kept_champion
 from nightglass.pages.comparing import Comparer
 from nightglass.pages.image_files import gate, read_source
@@ -34,6 +35,7 @@ from nightglass.store import NightRow
 router = APIRouter(prefix="/collections/{collection}/nights/{night}/images/{sha256}")
 MOST_NIGHTS = 100
 _NIGHTS_BESIDE_AN_IMAGE = 30
+_TOO_OLD = "its embeddings were removed as too old"
 _SHOWN, _SHOWN_BESIDE_AN_IMAGE = 24, 12
 _CLOSENESS = ((0.999, "the same, or nearly"), (0.95, "very similar"), (0.85, "similar"), (0.6, "somewhat similar"))
 
@@ -99,8 +101,10 @@ def ask_for_shown(shown: ShownImage) -> Question:
     """Return the question for what is like an image of a night, with the vector that the night's index has.
 
     Raises:
-        HTTPException: 409: the night is being scored again.
+        HTTPException: 404: its embeddings were removed as too old; 409: the night is being scored again.
     """
+    if gone := shown.removed.get("embeddings"):
+        raise HTTPException(404, f"{shown.night.where}: {tell_removal(gone)}")
     try:
         vector = read_vector(shown.night, shown.found.row, shown.found.stamp)
     except UnfinishedNightError as error:
@@ -151,10 +155,14 @@ def search_nights(
     for question in questions:
         rows = list_rows(question.collection.name, period, settings, most_nights)
         nights = all_scored(request, question.collection, rows, settings)
+        with open_store(settings) as store:
+            removed = store.upkeep.removals(question.collection.name)
         published |= zip(nights, rows, strict=True)
         for night, row in zip(nights, rows, strict=True):
             scored_by = ModelRef(name=row.model_name, version=row.model_version)
             reason, is_exact = comparer.compare(question.made_by, scored_by)
+            if {"embeddings", "scores"} & removed.get(row.night, set()):
+                reason = _TOO_OLD
             if reason:
                 left_out.append(LeftOut(row.collection, row.night, reason))
             else:

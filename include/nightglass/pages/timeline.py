@@ -74,7 +74,7 @@ def draw_timeline(nights: Sequence[NightRow], history: Sequence[PromotionEvent])
         history: The promotion log, newest first.
     """
     step = (_RIGHT - _LEFT) / len(nights)
-    rate_step = _find_step(max(night.anomaly_rate or 0.0 for night in nights))
+    rate_step = find_step(max(night.anomaly_rate or 0.0 for night in nights))
     highest = rate_step * max(1, -(-max(night.anomaly_rate or 0.0 for night in nights) // rate_step))
 
     def height(rate: float) -> float:
@@ -97,7 +97,7 @@ def draw_timeline(nights: Sequence[NightRow], history: Sequence[PromotionEvent])
     )
 
 
-def _find_step(highest: float) -> float:
+def find_step(highest: float) -> float:
     """Return a round distance of at most four marks up to the highest rate."""
     return next((step for step in _STEPS if highest <= 4 * step), _STEPS[-1])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nightglass.collections import Collection
@@ -14,6 +15,7 @@ from nightglass.engine.fit import Fitted, build_on_good, fit_detector
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.training import TrainingImages, collect_good
+from nightglass.engine.training_record import DELETED
 from nightglass.retraining.records import TrainingFacts
 from nightglass.retraining.training_images import as_manifest, as_training, open_images
 
@@ -46,6 +48,8 @@ def fit_challenger(
         ModelError: There are too few good images, or the backbone cannot be tuned.
         StorageError: A store does not answer.
     """
+    # What was deleted on request is in the record, but nowhere to be read.
+    training = training.filter(pc.fill_null(pc.not_equal(training["reason"], DELETED), True))
     folders, rows = open_images(training, storage_options)
     return fit_detector(
         folders,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nightglass.alerts import send_alert
+from nightglass.alerting import audience_of, tell
+from nightglass.alerting.champion_wording import about_retraining
 from nightglass.detector.files import read_description
 from nightglass.models import open_registry
 from nightglass.records import ModelRef, Record
@@ -17,7 +18,6 @@ from nightglass.retraining.shadow import give_up_shadow, read_shadow_end
 from nightglass.retraining.shadow_gate import ShadowEnd
 from nightglass.store import PromotionEvent, Store, format_time
 
-_TOLD_NAME = "alerted.txt"
 _MAX_DESCRIPTION = 5000  # characters that MLflow's database holds
 _SHORTENED = f"\n\n(shortened; all of it: `{CARD_NAMES[0]}` among the run's artifacts)\n"
 _WORDS: dict[Outcome, str] = {
@@ -52,7 +52,7 @@ class Conclusion(Record):
 
 
 def conclude_retraining(
-    planned: Planned, promoted: bool, approval: Approval | None, alert_urls: Sequence[str]
+    planned: Planned, promoted: bool, approval: Approval | None, alert_urls: Sequence[str], run_url: str | None
 ) -> Conclusion:
     """Write card and rows, attach them to the version, and tell people, each once."""
     plan, place = planned.plan, planned.place
@@ -64,32 +64,31 @@ def conclude_retraining(
     cards = render_card(evaluation, gates, facts, _gather_card_facts(planned, outcome, approval, shadow))
     for name, text in zip(CARD_NAMES, cards, strict=True):
         folder.write_bytes(name, text.encode())
+    row = Retraining(
+        collection=plan.collection,
+        run=plan.request.run,
+        model_name=plan.champion.name,
+        champion_version=plan.champion.version,
+        challenger_version=plan.challenger and plan.challenger.version,
+        data_version=plan.data_version,
+        started_at=plan.started_at,
+        finished_at=format_time(datetime.now(UTC)),
+        requested_by=plan.request.requested_by,
+        reason=plan.request.reason,
+        outcome=outcome,
+        sentence=sentence,
+        folder_url=plan.folder_url,
+        gates=gates.gates,
+    )
     # The rows come before MLflow and the alert: what people query is there even where MLflow is down.
     with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
         store.migrate()
-        store.publish_retraining(
-            Retraining(
-                collection=plan.collection,
-                run=plan.request.run,
-                model_name=plan.champion.name,
-                champion_version=plan.champion.version,
-                challenger_version=plan.challenger and plan.challenger.version,
-                data_version=plan.data_version,
-                started_at=plan.started_at,
-                finished_at=format_time(datetime.now(UTC)),
-                requested_by=plan.request.requested_by,
-                reason=plan.request.reason,
-                outcome=outcome,
-                sentence=sentence,
-                folder_url=plan.folder_url,
-                gates=gates.gates,
-            )
-        )
+        store.publish_retraining(row)
     give_up_shadow(planned)
     if plan.challenger is not None:
         _annotate(planned, plan.challenger, {"outcome": outcome}, cards[0])
     report_url, card_url = f"{plan.folder_url}/{REPORT_NAME}", f"{plan.folder_url}/{CARD_NAMES[1]}"
-    _tell_once(planned, outcome, sentence, report_url, alert_urls)
+    _tell_people(planned, row, report_url, alert_urls, run_url)
     return Conclusion(outcome=outcome, sentence=sentence, card_url=card_url, report_url=report_url)
 
 
@@ -181,13 +180,8 @@ def _name_answer(outcome: Outcome, approval: Approval | None, shadow: ShadowEnd 
     return f"nobody was asked: {_NOT_ASKED[outcome]}"
 
 
-def _tell_once(planned: Planned, outcome: Outcome, sentence: str, report_url: str, urls: Sequence[str]) -> None:
-    plan, place = planned.plan, planned.place
-    if not urls or "retrain" not in place.collection.alerts.about or place.folder.exists(_TOLD_NAME):
-        return
-    send_alert(
-        urls,
-        title=f"Nightglass: {plan.collection}: challenger {_WORDS[outcome]}",
-        body=f"{sentence}\nReport: {report_url}\nAirflow: {place.settings.ui_url}",
-    )
-    place.folder.write_bytes(_TOLD_NAME, outcome.encode())
+def _tell_people(planned: Planned, row: Retraining, report_url: str, urls: Sequence[str], run_url: str | None) -> None:
+    alert = about_retraining(row, _WORDS[row.outcome], report_url, run_url)
+    collection = planned.place.collection
+    if collection.alerts.tells(alert.kind):
+        tell(alert, audience_of(collection, urls), planned.place.settings)

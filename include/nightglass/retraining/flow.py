@@ -15,6 +15,7 @@ from nightglass import promotion
 from nightglass.engine.stage_times import count_workers
 from nightglass.engine.training_record import read_training
 from nightglass.errors import InputError
+from nightglass.maintenance.redacted_training import mark_deleted
 from nightglass.models import find_fitted, find_model, open_registry, register_fitted
 from nightglass.records import ModelRef
 from nightglass.retraining.challenger import count_unread, fit_challenger, score_each_other
@@ -107,6 +108,9 @@ def fit(plan: RetrainPlan, *, storage_options: Options = None) -> RetrainPlan:
     """Fit the challenger and register it as the next version; a second time finds the one that was registered."""
     planned = Planned(plan, storage_options)
     place = planned.place
+    with Store.connect(place.settings.database_url, place.settings.sql_dir) as store:
+        store.migrate()
+        mark_deleted(place.folder, store.upkeep.deletions.contents(place.collection.name))
     training = place.folder.read_table(TRAINING_NAME)
     tags = {"retraining": plan.request.run, "data_version": plan.data_version}
     challenger = find_fitted(place.collection, tags, place.settings)
@@ -231,9 +235,10 @@ def conclude(
     approval: Approval | None,
     storage_options: Options = None,
     alert_urls: Sequence[str] = (),
+    run_url: str | None = None,
 ) -> Conclusion:
     """Write the model card and the rows, and tell people what came of the retraining; a second time changes nothing."""
-    return conclude_retraining(Planned(plan, storage_options), promoted, approval, alert_urls)
+    return conclude_retraining(Planned(plan, storage_options), promoted, approval, alert_urls, run_url)
 
 
 def _has_promoted(place: RetrainPlace, run: str) -> bool:

@@ -52,7 +52,8 @@ def find_nights(nights: Folder, since: str | None, until: str | None, count: int
     for night in reversed(found):
         if len(scored) == count:
             break
-        if nights.exists(f"{night}/{SUMMARY_NAME}"):
+        # Nights that lost their embeddings as too old are of no use here.
+        if nights.exists(f"{night}/{SUMMARY_NAME}") and nights.exists(f"{night}/{INDEX_NAME}"):
             scored.append(night)
     return scored[::-1]
 

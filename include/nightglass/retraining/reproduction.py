@@ -13,7 +13,7 @@ from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
 from nightglass.detector.files import Description, load_detector, read_description
 from nightglass.detector.finetuning_record import Finetuning
-from nightglass.engine.training_record import read_training
+from nightglass.engine.training_record import DELETED, read_training
 from nightglass.models import FoundModel
 from nightglass.records import ModelRef, Record
 from nightglass.retraining.challenger import fit_challenger
@@ -77,6 +77,8 @@ def reproduce(found: FoundModel, collection: Collection, *, storage_options: Opt
         )
     shared = sorted(old.keys() & new.keys())
     differences = _differences(before, after)
+    if differences and (deleted := record["reason"].to_pylist().count(DELETED)):
+        differences = [_tell_deleted(deleted), *differences]
     return Reproduction(
         model=found.ref,
         identical=not differences,
@@ -95,6 +97,12 @@ def _score(
     folders, rows = open_images(sample, storage_options)
     scores, _ = Scorer(detector, collection, workers).score_files(folders, rows, set())
     return scores
+
+
+def _tell_deleted(count: int) -> str:
+    if count == 1:
+        return "one of its training images was deleted on request"
+    return f"{count} of its training images were deleted on request"
 
 
 def _differences(before: Description, after: Description) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nightglass.collections import Collection
 from nightglass.detector.detector import Detector
-from nightglass.engine.training_record import TRAINING_SCHEMA
+from nightglass.engine.training_record import DELETED, TRAINING_SCHEMA
 from nightglass.errors import InputError
 from nightglass.retraining.candidates import UNSURE, Candidates, Flags, apply_verdicts, freeze, open_candidates
 from nightglass.retraining.gathering import NightImages
@@ -76,6 +76,7 @@ def take_snapshot(
         InputError: No night in reach was scored by the champion.
     """
     options, seed = collection.retraining, collection.detector.seed
+    record, deleted = _drop_deleted(record)
     record, known, unsure = _relabel(record, verdicts)
     pool = open_candidates(nights, known, collection.slices)
     if not pool.by_champion.any():
@@ -98,10 +99,17 @@ def take_snapshot(
         called_normal=sum(label == "normal" for label in training["label"].to_pylist()),
         champion_images=len(record),
         sources=dict(sorted(Counter(training["source"].to_pylist()).items())),
-        left_out=dict(Counter(why for why in pool.left_out if why).most_common()) | unsure,
+        left_out=dict(Counter(why for why in pool.left_out if why).most_common()) | unsure | deleted,
         new_normal=told,
     )
     return Snapshot(training, _frozen_table(pool), facts)
+
+
+def _drop_deleted(record: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Leave out the champion's images that were deleted on request since it was fitted."""
+    kept = record.filter(pc.fill_null(pc.not_equal(record["reason"], DELETED), True))
+    dropped = len(record) - len(kept)
+    return kept, {DELETED: dropped} if dropped else {}
 
 
 def _relabel(record: pa.Table, verdicts: VerdictsInEffect) -> tuple[pa.Table, set[str], dict[str, int]]:

@@ -79,6 +79,13 @@ class Database:
             yield connection
 
     @contextmanager
+    def reading_one_moment(self) -> Iterator[Connection]:
+        """Give a connection; whatever the block reads, however long, is as it was at its first read."""
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with self._explaining(), engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is alone in writing; an error in the block undoes it.
 
@@ -89,6 +96,29 @@ class Database:
             if not self.is_sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})")
             yield connection
+
+    def compact(self) -> None:
+        """Give up the room of rows that are gone, for good, and look at the rest for better plans of queries.
+
+        Raises:
+            StorageError: The database does not answer, or somebody reads an SQLite file for too long.
+        """
+        with self._explaining():
+            if not self.is_sqlite:
+                with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                    connection.exec_driver_sql("VACUUM (ANALYZE)")
+                return
+            raw = self.engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute("VACUUM")
+                # Until the log is empty, the rows of before are still in the file.
+                is_busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if is_busy:
+                    raise StorageError(f"{self.where}: expected nobody to read for so long, got a reader: try again")
+                cursor.execute("PRAGMA optimize")
+            finally:
+                raw.close()
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:

@@ -53,8 +53,16 @@ def find_migrations(sql_dir: Path) -> list[Migration]:
     return migrations
 
 
-def apply_migrations(database: Database, queries: Mapping[str, TextClause], sql_dir: Path) -> list[int]:
+def apply_migrations(
+    database: Database, queries: Mapping[str, TextClause], sql_dir: Path, *, up_to: int | None = None
+) -> list[int]:
     """Bring the database to this code's version; safe to run again and in several processes at once.
+
+    Args:
+        database: The results.
+        queries: Those that read and record the version.
+        sql_dir: The folder with ``migrations/``.
+        up_to: Stop at this version.
 
     Returns:
         The versions that this call applied; empty when there was nothing to do.
@@ -70,7 +78,7 @@ def apply_migrations(database: Database, queries: Mapping[str, TextClause], sql_
             f"{database.where}: expected schema version {len(migrations)} or older, got {current}: "
             "a newer Nightglass has used this database, update this one"
         )
-    return [migration.version for migration in migrations[current:] if _apply(database, queries, migration)]
+    return [migration.version for migration in migrations[current:up_to] if _apply(database, queries, migration)]
 
 
 def _apply(database: Database, queries: Mapping[str, TextClause], migration: Migration) -> bool:

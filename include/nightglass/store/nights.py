@@ -1,8 +1,11 @@
 """Single nights, as the analyst's pages show them: one statement each, however many nights there are."""
 
+from collections.abc import Iterable
+from itertools import groupby
+
 from sqlalchemy import RowMapping
 
-from nightglass.records import Record, Verb
+from nightglass.records import NightSummary, Record, Verb
 from nightglass.store.database import Database
 from nightglass.store.rows import NightRow
 from nightglass.store.verdicts import Queries
@@ -56,3 +59,14 @@ class Nights:
     def _fetch(self, query: str, **parameters: str | int) -> list[RowMapping]:
         with self._database.reading() as connection:
             return list(connection.execute(self._queries[query], parameters).mappings())
+
+
+def summaries_of(rows: Iterable[RowMapping]) -> list[NightSummary]:
+    """Fold rows of night and statistic, which come night by night, into one summary a night."""
+    summaries = []
+    for _, group in groupby(rows, key=lambda row: row["night"]):
+        of_night = list(group)
+        fields = {name: value for name, value in of_night[0].items() if name not in {"statistic", "psi"}}
+        psi = {row["statistic"]: row["psi"] for row in of_night if row["psi"] is not None}
+        summaries.append(NightSummary.model_validate({**fields, "statistic_psi": psi}))
+    return summaries

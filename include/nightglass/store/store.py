@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -13,15 +12,19 @@ from sqlalchemy import RowMapping
 from nightglass.records import Assessment, ModelRef, NightSummary, ShownImage
 from nightglass.retraining.records import Outcome, Retraining
 from nightglass.retraining.verdicts import NewVerdict, Verdict
+from nightglass.store.alert_log import AlertLog
+from nightglass.store.costs import Costs
 from nightglass.store.database import Database
 from nightglass.store.listings import Listings
 from nightglass.store.migrations import apply_migrations
-from nightglass.store.nights import Nights
+from nightglass.store.nights import Nights, summaries_of
 from nightglass.store.promotions import ChampionChange, VersionNights, promotion_row
 from nightglass.store.queries import load_queries
+from nightglass.store.rescored import RescoredNights
 from nightglass.store.retrainings import gate_rows, retraining_row, retrainings_of
 from nightglass.store.rows import NightRow, PromotionEvent, child_rows, night_row
 from nightglass.store.shadows import Shadows
+from nightglass.store.upkeep import Upkeep
 from nightglass.store.verdict_log import VerdictLog
 from nightglass.store.verdicts import append_verdicts, read_verdicts
 
@@ -88,6 +91,26 @@ class Store:
         return Shadows(self._database, self._queries)
 
     @property
+    def alert_log(self) -> AlertLog:
+        """What people were told."""
+        return AlertLog(self._database, self._queries)
+
+    @property
+    def rescored(self) -> RescoredNights:
+        """What other versions made of nights that were decided before."""
+        return RescoredNights(self._database, self._queries)
+
+    @property
+    def costs(self) -> Costs:
+        """What nights cost."""
+        return Costs(self._database, self._queries)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What maintenance knows of the nights."""
+        return Upkeep(self._database, self._queries)
+
+    @property
     def listings(self) -> Listings:
         """What programs read a page at a time."""
         return Listings(self._database, self._queries)
@@ -117,7 +140,7 @@ class Store:
 
     def quiet_nights(self, collection: str, model: ModelRef, before: str, limit: int) -> list[NightSummary]:
         """Return the nights before ``before`` that this version judged ok or watch, newest first."""
-        return _summaries(
+        return summaries_of(
             self._fetch(
                 "quiet_nights",
                 collection=collection,
@@ -130,7 +153,7 @@ class Store:
 
     def first_nights(self, collection: str, model: ModelRef, limit: int, before: str) -> list[NightSummary]:
         """Return the first quiet nights of this version, oldest first: the frozen figures."""
-        return _summaries(
+        return summaries_of(
             self._fetch(
                 "first_nights",
                 collection=collection,
@@ -143,7 +166,7 @@ class Store:
 
     def recent_nights(self, collection: str, until: str, limit: int) -> list[NightSummary]:
         """Return the last nights up to and including ``until``, any decision, oldest first."""
-        return _summaries(self._fetch("recent_nights", collection=collection, until=until, limit=limit))
+        return summaries_of(self._fetch("recent_nights", collection=collection, until=until, limit=limit))
 
     def recent_top_anomalies(self, collection: str, before: str, limit: int) -> list[ShownImage]:
         """Return the top anomalies of the last ``limit`` nights before ``before``, the last night first."""
@@ -272,14 +295,3 @@ class Store:
 
 def _events(rows: Iterable[RowMapping]) -> list[PromotionEvent]:
     return [PromotionEvent.model_validate(dict(row)) for row in rows]
-
-
-def _summaries(rows: list[RowMapping]) -> list[NightSummary]:
-    """Fold rows of night and statistic, which come night by night, into one summary a night."""
-    summaries = []
-    for _, group in groupby(rows, key=lambda row: row["night"]):
-        of_night = list(group)
-        fields = {name: value for name, value in of_night[0].items() if name not in {"statistic", "psi"}}
-        psi = {row["statistic"]: row["psi"] for row in of_night if row["psi"] is not None}
-        summaries.append(NightSummary.model_validate({**fields, "statistic_psi": psi}))
-    return summaries

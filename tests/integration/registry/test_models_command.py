@@ -35,6 +35,29 @@ def models(nightglass: Run, settings: Settings, tmp_path: Path) -> Run:
     return run
 
 
+def test_people_hear_of_a_new_champion_once_unless_only_airflow_knows_them(
+    models: Run, client: MlflowClient, add_versions: Callable[[int], None], webhook, monkeypatch, tmp_path: Path
+) -> None:
+    add_versions(2)
+    webhook.messages.clear()
+    monkeypatch.setenv("NIGHTGLASS_ALERT_URLS", webhook.url)
+    for version in ("1", "2", "2"):
+        assert models("promote", "--version", version, "--reason", "its AUROC", "--by", "ana").returncode == 0
+    back = models("rollback", "--reason", "false alarms", "--by", "olu", "--json")
+    assert json.loads(back.stdout)["champion"] == "1"
+    assert [message["title"] for message in webhook.messages] == [
+        "Nightglass: cells: version 1 promoted",
+        "Nightglass: cells: version 2 promoted",
+        "Nightglass: cells: rolled back to version 1",
+    ]
+    assert webhook.messages[1]["message"] == f"ana promoted version 2 of {NAME} in place of version 1: its AUROC"
+
+    file = tmp_path / "collections" / "cells.yaml"
+    file.write_text(file.read_text() + "alerts: {connection: inspection_people}\n")
+    assert models("promote", "--version", "2", "--reason", "its AUROC").returncode == 0
+    assert len(webhook.messages) == 3
+
+
 def test_promote_roll_back_and_look(
     models: Run, settings: Settings, client: MlflowClient, add_versions: Callable[[int], None]
 ) -> None:

@@ -15,6 +15,7 @@ from nightglass.collections import Collection
 from nightglass.promotion import promote, reconcile_champion, roll_back
 from nightglass.settings import Settings
 from nightglass.store import PromotionEvent, Store
+from tests.forked import FORKS
 
 pytestmark = pytest.mark.integration
 
@@ -87,13 +88,21 @@ def start(script: str, settings: Settings, *arguments: object) -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ
-        | {
-            "NIGHTGLASS_HOME": str(settings.home),
-            "NIGHTGLASS_DATABASE_URL": settings.database_url,
-            "NIGHTGLASS_SQL_DIR": str(settings.sql_dir),
-        },
+        env=os.environ | environment(settings),
     )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {
+        "NIGHTGLASS_HOME": str(settings.home),
+        "NIGHTGLASS_DATABASE_URL": settings.database_url,
+        "NIGHTGLASS_SQL_DIR": str(settings.sql_dir),
+    }
+
+
+def kill(settings: Settings, place: str, act: str) -> None:
+    killed = FORKS.run(f"{KILL}\n{ACT}\nact(sys.argv[2])", (place, act), environment(settings))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 
 def read_log(settings: Settings) -> list[PromotionEvent]:
@@ -118,9 +127,7 @@ def test_a_killed_change_has_happened_once_or_not_at_all(
     for version in ("1", "2"):
         promote(collection, version, settings, by="ana", reason="gates", run=f"r{version}")
     wanted = "3" if act == "promote" else "1"
-    killed = start(f"{KILL}\n{ACT}\nact(sys.argv[2])", settings, place, act)
-    _, error = killed.communicate(timeout=120)
-    assert killed.returncode == -signal.SIGKILL, error
+    kill(settings, place, act)
 
     is_logged = place not in {"before the entry", "before its commit"}
     assert [e.version for e in read_log(settings)] == (["3", "2", "1"] if act == "promote" else ["1", "2", "1"])[
@@ -149,9 +156,7 @@ def test_the_same_command_after_a_crash_does_not_go_back_twice(
     add_versions(3)
     for version in ("1", "2", "3"):
         promote(collection, version, settings, by="ana", reason="gates", run=f"r{version}")
-    killed = start(f"{KILL}\n{ACT}\nact(sys.argv[2])", settings, place, "roll back")
-    _, error = killed.communicate(timeout=120)
-    assert killed.returncode == -signal.SIGKILL, error
+    kill(settings, place, "roll back")
 
     assert roll_back(collection, None, settings, by="ana", reason="worse").champion.version == "2"
     assert [e.version for e in read_log(settings)] == ["2", "3", "2", "1"]

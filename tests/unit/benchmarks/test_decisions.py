@@ -10,7 +10,7 @@ from benchmarks.decisions_scenarios import FALSE, SLOW, SUDDEN, check, upper_bou
 from benchmarks.decisions_world import SCORE, Change, World, draw_embedding_tests, draw_nights, rate_spread_of
 from benchmarks.decisions_years import Job, count_asking, nights_until_caught, share_within
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 
 WORLD = World(2_000, 0.01, reference=1131)
 JOB = Job(WORLD, Change(), 1, 20, 0, DecisionOptions())

@@ -15,7 +15,7 @@ from nightglass.detector.files import load_detector
 from nightglass.engine.score import ScoreJob, finish_scores, score_folder, score_shards
 from nightglass.engine.shards import plan_shards
 from nightglass.engine.stage_times import WORKING_STAGES
-from nightglass.errors import AccessDeniedError, InputError
+from nightglass.errors import InputError, StorageError
 from nightglass.images.manifest import build_manifest
 from nightglass.storage import open_folder
 from tests.conftest import SmallDisk, draw_panel, png_with_size, write_panels
@@ -279,7 +279,8 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(
     model: Path, night: Path, small_disk: SmallDisk
 ) -> None:
     out = small_disk("size=64k")
-    with pytest.raises(AccessDeniedError, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device") as caught:
         score(model, night, out)
+    assert caught.value.can_heal
     assert not list(out.rglob(".writing-*"))
     assert not (out / "scores.parquet").exists()

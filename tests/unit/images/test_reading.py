@@ -8,7 +8,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from nightglass.errors import StorageError
 from nightglass.images.quarantine import QuarantinedError, QuarantineReason
 from nightglass.images.reading import read_image
-from nightglass.storage import Folder, Folders
+from nightglass.storage import Folder, Folders, open_folder
 
 
 class Bucket(MemoryFileSystem):
@@ -61,3 +61,18 @@ def test_an_empty_object_is_empty_and_another_refusal_is_told(bucket):
     bucket.pipe_file("/images/odd.png", b"x")
     with pytest.raises(StorageError, match="not satisfiable"):
         read_image(folder, "odd.png", 100)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.EIO, QuarantinedError), (errno.ESTALE, StorageError), (errno.ENOTCONN, StorageError)],
+)
+def test_a_file_server_that_is_away_is_no_fault_of_the_image(tmp_path, monkeypatch, number, kind):
+    (tmp_path / "a.png").write_bytes(b"x")
+
+    def fail(*_):
+        raise OSError(number, "the file system's own words")
+
+    monkeypatch.setattr("nightglass.images.reading.os.read", fail)
+    with pytest.raises(kind):
+        read_image(open_folder(tmp_path), "a.png", 10)

@@ -1,6 +1,6 @@
 """Nights to decide about, for the tests of the decision."""
 
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.night.decision import decide
 from nightglass.records import (
     Baseline,

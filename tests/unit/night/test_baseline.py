@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.night.baseline import build_baseline
 from nightglass.records import NightSummary, Verb
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.errors import InputError
 from nightglass.records import (
     ExpectationResult,

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binom, fisher_exact, nbinom
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.night.drift_reasons import multiply_separability
 from nightglass.night.rate_reasons import excess_p_value, increase_p_value
 from nightglass.records import (

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 from nightglass.records import (
     Baseline,
     Decision,

@@ -4,7 +4,7 @@ import pytest
 from benchmarks.decisions_world import Change, World
 from benchmarks.decisions_years import Job, count_asking, nights_until_caught
 
-from nightglass.collections import DecisionOptions
+from nightglass.collection_limits import DecisionOptions
 
 
 @pytest.mark.parametrize(("images", "rate", "spread"), [(60, 0.01, 0.0), (60, 0.05, 0.2), (2_000, 0.01, 0.2)])

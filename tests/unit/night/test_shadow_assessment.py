@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightglass.collections import DecisionOptions, Drift
+from nightglass.collection_limits import DecisionOptions, Drift
 from nightglass.night.decision import decide
 from nightglass.night.shadow_assessment import borrow_baseline
 from nightglass.records import Baseline, DriftReport, Verb

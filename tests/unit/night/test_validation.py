@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from great_expectations.expectations import ExpectColumnValuesToNotBeNull
 
-from nightglass.collections import Validation
+from nightglass.collection_limits import Validation
 from nightglass.errors import InputError
 from nightglass.night.expectations import Check
 from nightglass.night.validation import _evaluate, _open_source, validate_manifest

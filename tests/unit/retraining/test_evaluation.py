@@ -52,6 +52,7 @@ def champion(training: Path, collection: Collection, tmp_path_factory: pytest.Te
 def few_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what is not about time."""
     monkeypatch.setattr(cost, "_TIMED", 5)
+    monkeypatch.setattr(cost, "_ROUNDS", 1)
     monkeypatch.setattr(cost, "_MOST_ROUNDS", 1)
 
 
@@ -149,6 +150,14 @@ def test_frozen_images_that_are_all_gone_are_one_clear_error(
 
 
 @pytest.mark.usefixtures("few_timings")
+def test_each_image_counts_with_its_shortest_time_of_all_turns(champion: FoundModel) -> None:
+    # Whatever else the machine did fell on other images in each turn.
+    disturbed = [[10.0] * 9 + [90.0], [90.0] + [10.0] * 9]
+    turns = [cost.Measured(image_ms=times, cold_start_seconds=2, peak_rss_mb=300) for times in disturbed]
+    best = turns[0].better_with(turns[1]).cost(champion.detector)
+    assert (best.p50_ms, best.p95_ms) == (10.0, 10.0)
+
+
 def test_a_cost_is_of_its_own_process_and_a_failing_one_says_why(
     frozen: Frozen, champion: FoundModel, collection: Collection, tmp_path: Path
 ) -> None:

@@ -56,6 +56,9 @@ def _image(service: Service) -> Iterator[str]:
         yield "its image has no tag"
     elif tag == "latest" or not re.search(r"\d+\.\d+", tag):
         yield f"image tag {tag} names no release"
+    # It would fetch the newest of them at every start.
+    if name.startswith("grafana/") and environment(service).get("GF_PLUGINS_PREINSTALL_DISABLED") != "true":
+        yield "fetches plugins of no fixed version"
 
 
 def _rights(service: Service) -> Iterator[str]:

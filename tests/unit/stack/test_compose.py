@@ -13,7 +13,7 @@ import yaml
 from deploy.make_env import SECRETS
 
 from tests.unit.stack.policy import REFERENCE, breaches, environment, is_one_shot
-from tests.unit.stack.variables import PROVIDERS, Known, installed_options
+from tests.unit.stack.variables import PROVIDERS, Known, installed_options, log_folders
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMA = Path(__file__).parent / "schema" / "compose-spec.json"
@@ -67,6 +67,7 @@ MUTATIONS: list[tuple[str, str, Callable[[File], Any]]] = [
     ("redis", "names no release", lambda s: s.update(image="redis:alpine")),
     ("redis", "has no tag", lambda s: s.update(image="redis")),
     ("redis", "has no tag", lambda s: s.update(image="registry.example.org:5000/redis")),
+    ("grafana", "no fixed version", lambda s: s["environment"].pop("GF_PLUGINS_PREINSTALL_DISABLED")),
     ("worker", "runs as root", lambda s: s.pop("user")),
     ("worker", "runs as root", lambda s: s.update(user="0:0")),
     ("worker", "privileged", lambda s: s.update(privileged=True)),
@@ -144,6 +145,17 @@ def test_superuser_only_in_init(file: File) -> None:
     assert holders == {"postgres", "airflow-init"}
 
 
+def test_no_log_of_airflow_fills_the_memory(file: File) -> None:
+    # AIRFLOW_HOME is a small tmpfs; the DAG processor alone writes some MB a day.
+    for service in file["services"].values():
+        variables = environment(service)
+        if "AIRFLOW__CORE__EXECUTOR" in variables:
+            logs = {name: variables.get(name, "in AIRFLOW_HOME") for name in log_folders()}
+            assert len(logs) > 1
+            assert all(f"{path}/".startswith("/var/log/airflow/") for path in logs.values()), logs
+            assert "airflow-logs:/var/log/airflow" in service["volumes"]
+
+
 def test_queues(file: File) -> None:
     services = file["services"]
     queues = {}
@@ -193,4 +205,5 @@ def test_stack_pins() -> None:
         pinned[file] = found
     assert not pinned["requirements.txt"] & pinned["requirements-stack.txt"]
     wanted = (REPOSITORY / "requirements-stack.in").read_text(encoding="utf-8").splitlines()
-    assert {line for line in wanted if line[0] not in "#-"} <= pinned["requirements-stack.txt"]
+    names = {re.split(r"[\[<]", line)[0] for line in wanted if line[0] not in "#-"}
+    assert names <= pinned["requirements-stack.txt"]

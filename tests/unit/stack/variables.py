@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import airflow
 import yaml
@@ -24,11 +25,25 @@ def installed_options(section: str) -> set[str] | None:
     return set(info["config"][section]["options"])
 
 
+def read_sections() -> dict[str, Any]:
+    """Return the sections of Airflow's configuration, each with its options and their defaults."""
+    templates = Path(airflow.__file__).parent / "config_templates"
+    return yaml.safe_load((templates / "config.yml").read_text(encoding="utf-8"))
+
+
+def log_folders() -> set[str]:
+    """Return the variables of the folders of logs that are in AIRFLOW_HOME unless they are set."""
+    return {
+        f"AIRFLOW__{section}__{name}".upper()
+        for section, content in read_sections().items()
+        for name, option in content["options"].items()
+        if str(option.get("default")).startswith("{AIRFLOW_HOME}/logs")
+    }
+
+
 def airflow_options() -> dict[str, set[str]]:
     """Return the options of each section of Airflow's configuration."""
-    templates = Path(airflow.__file__).parent / "config_templates"
-    sections = yaml.safe_load((templates / "config.yml").read_text(encoding="utf-8"))
-    options = {name: set(section["options"]) for name, section in sections.items()}
+    options = {name: set(section["options"]) for name, section in read_sections().items()}
     return options | {name: installed_options(name) or known for name, known in PROVIDERS.items()}
 
 

@@ -63,14 +63,17 @@ class Gallery:
         return round(min(100.0, max(0.0, (score - low) / (high - low) * 100)), 2)
 
 
-def build_gallery(anomalies: Sequence[TopAnomaly], threshold: float, source: Folder) -> Gallery | None:
+def build_gallery(anomalies: Sequence[TopAnomaly], threshold: float, source: Folder, gone: str = "") -> Gallery | None:
     """Read and shrink the pictures of the highest-ranked anomalies; ``None`` when there are none.
 
-    A picture that is missing or broken leaves a placeholder that says so: the rest of the night still counts.
+    A picture that is missing or broken leaves a placeholder that says so: the rest of the night still counts. Where
+    all pictures were removed, ``gone`` says why in the place of each.
     """
     shown = sorted(anomalies, key=lambda anomaly: anomaly.rank)[:MAX_ENTRIES]
     if not shown:
         return None
+    if gone:
+        return arrange([entry_without_pictures(anomaly, gone) for anomaly in shown], len(anomalies), threshold)
     budget = min(_MAX_ENTRY_BUDGET, PICTURE_BUDGET // len(shown))
     return arrange([_build_entry(anomaly, source, budget) for anomaly in shown], len(anomalies), threshold)
 
@@ -82,6 +85,12 @@ def arrange(entries: Sequence[Entry], total: int, threshold: float) -> Gallery:
     low, high = min(0.0, *finite), max(finite)
     scale = (low, high if high > low else low + 1)
     return Gallery(entries=entries, total=total, threshold=threshold, scale=scale, legend=legend_uri())
+
+
+def entry_without_pictures(anomaly: TopAnomaly, why: str) -> Entry:
+    """Return an entry that says why its pictures are not there."""
+    near = [Neighbor(neighbor.path, neighbor.distance, None) for neighbor in anomaly.neighbors[:MAX_NEIGHBORS]]
+    return Entry(anomaly, photo=None, overlay=None, size=(1, 1), problem=why, neighbors=near)
 
 
 def _build_entry(anomaly: TopAnomaly, source: Folder, budget: int) -> Entry:

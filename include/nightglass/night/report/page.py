@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from nightglass.night.cost import NightCost
 from nightglass.night.judged import JudgedNight
+from nightglass.night.removals import NO_NOTES, Notes
 from nightglass.night.report.charts import draw_histogram
+from nightglass.night.report.cost import build_cost
 from nightglass.night.report.figures import count
 from nightglass.night.report.gallery import Gallery, build_gallery
 from nightglass.night.report.sections import (
@@ -49,6 +52,8 @@ class ReportPage:
     validation: ValidationReport | None
     quarantine: QuarantineSection | None
     provenance: Sequence[tuple[str, str]]
+    cost: Sequence[tuple[str, str]]
+    notes: Sequence[str]
 
 
 def build_page(
@@ -57,6 +62,8 @@ def build_page(
     trend: Sequence[NightSummary] = (),
     judged: Sequence[JudgedNight] = (),
     has_pictures: bool = True,
+    cost: NightCost | None = None,
+    notes: Notes = NO_NOTES,
 ) -> ReportPage:
     """Read a score folder and arrange what it says.
 
@@ -65,11 +72,15 @@ def build_page(
         trend: Earlier nights of the same collection.
         judged: What analysts said of the last nights' top anomalies, the last night first.
         has_pictures: Whether the pictures come along; without them ``gallery`` is None.
+        cost: What the night cost, where that is known.
+        notes: What the night has no more.
 
     Raises:
         InputError: It is no score folder, or one of its files is not what it should be.
     """
-    return arrange_page(read_scored_night(source), source, trend=trend, judged=judged, has_pictures=has_pictures)
+    return arrange_page(
+        read_scored_night(source), source, trend=trend, judged=judged, has_pictures=has_pictures, cost=cost, notes=notes
+    )
 
 
 def arrange_page(
@@ -79,6 +90,8 @@ def arrange_page(
     trend: Sequence[NightSummary] = (),
     judged: Sequence[JudgedNight] = (),
     has_pictures: bool = True,
+    cost: NightCost | None = None,
+    notes: Notes = NO_NOTES,
 ) -> ReportPage:
     """Arrange what a night says that has been read already; its pictures lie in ``source``. See :func:`build_page`."""
     summary, assessment = night.summary, night.assessment
@@ -91,7 +104,9 @@ def arrange_page(
         sentence=without_verb(decision) if decision else _count_anomalous(summary),
         tiles=build_tiles(night),
         reasons=build_reasons(decision) if decision else [],
-        gallery=build_gallery(night.top_anomalies, summary.image_threshold, source) if has_pictures else None,
+        gallery=build_gallery(night.top_anomalies, summary.image_threshold, source, notes.pictures_gone)
+        if has_pictures
+        else None,
         shadow=build_shadow(night, source),
         histogram=draw_histogram(night.histogram, summary.image_threshold) if night.histogram else None,
         trends=build_trends(assessment, trend) if assessment else None,
@@ -100,6 +115,8 @@ def arrange_page(
         validation=night.validation,
         quarantine=build_quarantine(night),
         provenance=build_provenance(night),
+        cost=build_cost(cost),
+        notes=notes.sentences,
     )
 
 

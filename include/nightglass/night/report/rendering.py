@@ -8,7 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from nightglass.night.cost import NightCost
 from nightglass.night.judged import JudgedNight
+from nightglass.night.removals import NO_NOTES, Notes
 from nightglass.night.report import figures
 from nightglass.night.report.names import name_html, plain, without_credentials
 from nightglass.night.report.page import build_page
@@ -19,7 +21,14 @@ from nightglass.storage import Folder
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_report(source: Folder, *, trend: Sequence[NightSummary] = (), judged: Sequence[JudgedNight] = ()) -> str:
+def render_report(
+    source: Folder,
+    *,
+    trend: Sequence[NightSummary] = (),
+    judged: Sequence[JudgedNight] = (),
+    cost: NightCost | None = None,
+    notes: Notes = NO_NOTES,
+) -> str:
     """Return one night's report as a self-contained HTML page of less than 5 MB.
 
     The same folder and trend always give the same text. A picture that is missing or broken leaves a
@@ -29,11 +38,13 @@ def render_report(source: Folder, *, trend: Sequence[NightSummary] = (), judged:
         source: The score folder.
         trend: Earlier nights of the same collection, in any order; tonight's own row is not needed.
         judged: What analysts said of the last nights' top anomalies, the last night first.
+        cost: What the night cost, where that is known.
+        notes: What the night has no more.
 
     Raises:
         InputError: It is no score folder, or one of its files is not what it should be.
     """
-    page = build_page(source, trend=trend, judged=judged)
+    page = build_page(source, trend=trend, judged=judged, cost=cost, notes=notes)
     return templates().get_template("report.html").render(page=page, style=style(), policy=content_policy())
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from nightglass.images.slices import slices_of
+from nightglass.night.removals import tell_removal
 from nightglass.night.report.names import without_credentials
 from nightglass.pages import pictures
 from nightglass.pages.api.answers import (
@@ -105,6 +106,9 @@ def list_scores(
     """Return a page of the night's scores, in the order of its manifest."""
     with open_store(read_settings()) as store:
         row = _find_night(store, collection, night)
+        removed = store.upkeep.removals_of_night(collection, night.isoformat())
+    if "scores" in removed:
+        raise HTTPException(404, f"{collection} {night}: {tell_removal(removed['scores'])}")
     source = _open(request, collection, night)
     check_settled(source, row)
     total, rows = read_scores(source, after, limit) if row.scored else (0, [])

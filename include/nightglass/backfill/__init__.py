@@ -1,0 +1,1 @@
+"""Score nights again with another version, beside what was decided at the time."""
