@@ -61,7 +61,7 @@ class Airflow:
         answer = httpx.post(f"{self.url}/auth/token", json={"username": USER, "password": self.password})
         answer.raise_for_status()
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        self.client = httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30)
+        self.client = httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=60)
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one request to the REST API and return its JSON.
@@ -182,7 +182,8 @@ def airflow_environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "2",  # LocalExecutor forks all of them at once
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # With SQLite's own patience of 5 s, requests fail while the scheduler writes on a busy machine.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",

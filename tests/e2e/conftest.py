@@ -4,12 +4,15 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
 
 import pytest
+
+from tests.order import group_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -76,6 +79,17 @@ def bucket(s3_server) -> str:
     return s3_server.make_bucket()
 
 
+#: The Airflow that the tests of one group share.
+_shared = ExitStack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the shared Airflow with the last test of its group: until the session ended it took a third of a core."""
+    if nextitem is None or group_of(nextitem.nodeid) != "airflow":
+        _shared.close()
+
+
 @pytest.fixture(scope="session")
 def airflow(site, bucket, s3_server, webhook, nightglass) -> Iterator[object]:
     """Airflow's own processes, with every collection's DAG switched on and the champion registered."""
@@ -105,7 +119,10 @@ def airflow(site, bucket, s3_server, webhook, nightglass) -> Iterator[object]:
     out = ("--out", site.home / "detector", "--collection", site.collections / "panels.yaml", "--register")
     fitted = nightglass("fit", "--images", good, *out, env=environment)
     assert fitted.returncode == 0, fitted.stderr
-    with processes.running_airflow(site.home / "airflow", processes.free_port(), environment) as running:
+    with _shared:
+        running = _shared.enter_context(
+            processes.running_airflow(site.home / "airflow", processes.free_port(), environment)
+        )
         running.make_pool("nightglass_scoring", 1)
         for name in (*files, "wrong"):
             running.wait_for_dag(f"nightly_{name}")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet as pq
 import pytest
@@ -156,3 +157,12 @@ def test_a_broken_collection_is_red_and_people_are_told(airflow, webhook):
     # Its schedule has another run of its own, and people hear of it once.
     (message,) = [message for message in webhook.messages if "nightly_wrong" in message["title"]]
     assert "did you mean 'images'?" in message["message"]
+
+
+def test_a_request_waits_until_another_has_written(airflow):
+    with sqlite3.connect(airflow.home / "airflow.db", isolation_level=None) as held, ThreadPoolExecutor() as elsewhere:
+        held.execute("BEGIN IMMEDIATE")
+        answer = elsewhere.submit(airflow.request, "PATCH", "/dags/nightly_panels", {"is_paused": False})
+        time.sleep(8)  # SQLite's own patience, with which Python opens a database, is 5 s
+        held.execute("ROLLBACK")
+        assert answer.result()["is_paused"] is False
