@@ -129,10 +129,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         *(weed, f"-logdir={folder}", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}"),
         *(f"-admin.port={admin}", f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-        *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
-        # Every bucket takes one volume or more, each test has a bucket, and left alone the server allows only one
-        # volume for each GiB that the disk has free.
-        "-volume.max=10000",
+        # A bucket takes a volume, of which the server by itself allows one for each free GiB of the disk.
+        *("-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-volume.max=10000"),
     ]
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, start_new_session=True)
