@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ alerts: {{connection: people, publish_hours: 0.006}}
 
 
 @pytest.fixture(scope="module")
-def due(site: Site, webhook: Any, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+def due(site: Site, webhook: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack with a collection whose nights are due seconds after their runs, and whose folders stay incomplete."""
     stack = site.stack
     connection = {"connection_id": "people", "conn_type": "generic", "extra": json.dumps({"urls": [webhook.url]})}
@@ -32,7 +33,8 @@ def due(site: Site, webhook: Any, tmp_path_factory: pytest.TempPathFactory) -> S
     file = Path(stack.environment["NIGHTGLASS_COLLECTIONS_DIR"]) / "due.yaml"
     file.write_text(FILE.format(folder=tmp_path_factory.mktemp("due")))
     stack.airflow.wait_for_dag("nightly_due", 180)
-    return stack
+    yield stack
+    file.unlink()  # other tests count the stack's collections
 
 
 def test_a_missed_deadline_is_told_once(due: Stack, site: Site, webhook: Any) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,19 @@ class Watched:
         return {SUFFIX.sub("", name) for name in found}
 
 
+@contextmanager
+def workers_stopped(stack: Stack) -> Iterator[None]:
+    """Hold the workers, so that a task is queued for longer than Airflow looks away."""
+    workers = [stack.processes[name] for name in ("worker-1", "worker-2")]
+    try:
+        for worker in workers:
+            worker.kill(signal.SIGSTOP)
+        yield
+    finally:
+        for worker in workers:
+            worker.kill(signal.SIGCONT)
+
+
 @pytest.fixture(scope="module")
 def watched(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     stack = site.stack
@@ -63,7 +78,10 @@ def watched(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
         with running_prometheus(folder, targets, stack.secrets["METRICS_TOKEN"]) as prometheus:
             prometheus.wait_for('up{job="nightglass"} == 1')
             began = time.monotonic()
-            assert site.run_night(NIGHT) == ("success", dict.fromkeys(TASKS, "success"))
+            with workers_stopped(stack):
+                run_id = site.trigger(NIGHT)
+                prometheus.wait_for(f'airflow_ti_queued{{dag_id="nightly_{COLLECTION}"}} > 0')
+            assert site.wait(run_id) == ("success", dict.fromkeys(TASKS, "success"))
             seconds = time.monotonic() - began
             prometheus.wait_for(f'nightglass_night_images{{collection="{COLLECTION}"}} == {SHARDS * SHARD_SIZE}')
             prometheus.wait_for("airflow_dagrun_duration_success_count")
