@@ -95,7 +95,7 @@ def _measure(folder: Path, collection: Collection, detector: Detector, images: i
     )
     clock = _open_clock(collection.scoring.device, cores)
     begun_at = clock()
-    _ = job.backend  # loads the network; an assert would be left out by python -O
+    _ = job.backend.name  # waits until the network is loaded; an assert would be left out by python -O
     loaded_at = clock()
     # A night decodes 256 images for their brightness: nothing of a large one, and all of so few.
     manifest = build_manifest(

@@ -1,6 +1,8 @@
 """What runs the network: OpenVINO on a CPU, torch on CUDA, and torch on a CPU as the reference for both."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,11 +34,32 @@ class Embedded:
 class Backend(Protocol):
     """Runs the network; safe to call from several threads at once."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What computes, and in which precision."""
+        ...
 
     def embed(self, images: Images) -> Embedded:
         """Embed ``images (N, S, S, 3)`` uint8 RGB."""
         ...
+
+
+class LoadingBackend:
+    """A backend that a thread of its own loads: whoever needs it first waits, and gets what loading it raised."""
+
+    def __init__(self, load: Callable[[], Backend]) -> None:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loading = pool.submit(load)
+        pool.shutdown(wait=False)
+
+    @property
+    def name(self) -> str:
+        """That of the loaded backend."""
+        return self._loading.result().name
+
+    def embed(self, images: Images) -> Embedded:
+        """Embed ``images (N, S, S, 3)`` uint8 RGB."""
+        return self._loading.result().embed(images)
 
 
 def open_backend(

@@ -4,8 +4,9 @@ Batches are cut from the manifest alone, so that the same images always share a 
 whatever the number of workers and however often a run was interrupted.
 """
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, overload
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nightglass.collections import Scoring
-from nightglass.detector.backends import Backend, Embedded
+from nightglass.detector.backends import AT_ONCE, Backend, Embedded
 from nightglass.engine.stage_times import StageTimes
 from nightglass.engine.threads import start_workers
 from nightglass.images.decoding import decode_pixels, let_limits_decide
@@ -26,6 +27,7 @@ from nightglass.storage import Folder, Folders
 
 _MAX_BATCH_BYTES = 64 * 1024 * 1024  # of encoded files, so that a batch of huge images stays small in memory
 _REMOTE_READERS = 16  # a remote store is waited for by many threads at once
+_ENDING = 4  # the next batch is at most this part of the images that are left
 _EMBEDDED_NOTHING = Embedded(np.empty((0, 0), np.float32), np.empty((0, 0, 0, 0), np.float32))
 T = TypeVar("T")
 _Files = list[bytes | QuarantinedError]
@@ -58,7 +60,6 @@ class Pipeline:
         let_limits_decide()
         self._folder = folder
         self._backend = backend
-        self.backend_name = backend.name
         self._image_size = image_size
         self._options = options
         self._limits = limits_of(options)
@@ -86,26 +87,39 @@ class Pipeline:
     def embed(self, rows: Sequence[ImageRow], then: Callable[[EmbeddedBatch], T]) -> Iterator[T]: ...
 
     def embed(self, rows: Sequence[ImageRow], then: Callable[[EmbeddedBatch], Any] | None = None) -> Iterator[Any]:
-        """Yield the batches of ``rows`` in order, or what ``then`` makes of each in the thread that embedded it.
+        """Yield the batches of ``rows`` in order, or what ``then`` makes of each in the thread that embedded it."""
+        return (done for done in self.embed_parts([rows], then) if done is not None)
 
-        At most ``workers + 3`` are held at a time, those being worked on and those whose files are read counted in.
+    def embed_parts(
+        self, parts: Iterable[Sequence[ImageRow]], then: Callable[[EmbeddedBatch], T] | None = None
+    ) -> Iterator[T | None]:
+        """Yield what `embed` yields of each part, and None after a part's last; the next part is begun meanwhile.
+
+        No batch has images of two parts. At most ``workers + 3`` are held at a time, those being worked on and those
+        whose files are read counted in.
         """
-        pending: deque[Future[Any]] = deque()
-        for batch in self._cut(rows):
-            pending.append(self._compute.submit(self._work, batch, self._start_reading(batch), then))
-            if len(pending) > self._in_flight:
-                yield pending.popleft().result()
+        pending: deque[Future[Any] | None] = deque()
+        for batch in self._cut_parts(parts):
+            begun = self._compute.submit(self._work, batch, self._start_reading(batch), then) if batch else None
+            pending.append(begun)
+            while len(pending) - pending.count(None) > self._in_flight:
+                yield _result_of(pending.popleft())
         while pending:
-            yield pending.popleft().result()
+            yield _result_of(pending.popleft())
+
+    def _cut_parts(self, parts: Iterable[Sequence[ImageRow]]) -> Iterator[list[ImageRow] | None]:
+        for rows in parts:
+            yield from self._cut(rows)
+            yield None
 
     def _cut(self, rows: Sequence[ImageRow]) -> Iterator[list[ImageRow]]:
         batch: list[ImageRow] = []
-        size_bytes = 0
-        for row in rows:
-            full = len(batch) >= self._options.batch_size or size_bytes + row.size_bytes > _MAX_BATCH_BYTES
-            if batch and full:
+        size_bytes, limit = 0, _batch_limit(len(rows), self._options.batch_size)
+        for number, row in enumerate(rows):
+            if batch and (len(batch) >= limit or size_bytes + row.size_bytes > _MAX_BATCH_BYTES):
                 yield batch
                 batch, size_bytes = [], 0
+                limit = _batch_limit(len(rows) - number, self._options.batch_size)
             batch.append(row)
             size_bytes += row.size_bytes
         if batch:
@@ -132,20 +146,26 @@ class Pipeline:
     def _work(
         self, batch: list[ImageRow], reads: list[Future[_Files]], then: Callable[[EmbeddedBatch], Any] | None
     ) -> object:
-        with self._times.measure_batch(len(batch)):
-            done = self._embed(batch, reads)
-            return then(done) if then else done
-
-    def _embed(self, batch: list[ImageRow], reads: list[Future[_Files]]) -> EmbeddedBatch:
+        start = time.perf_counter()
         with self._times.measure("wait"):
             files = [file for read in reads for file in read.result()]
         with self._times.measure("decode"):
             rows, pixels, statistics, quarantined = self._decode(batch, files)
+        loading = self._wait_for_network()
         embedded = _EMBEDDED_NOTHING
         if rows:
             with self._times.measure("embed"):
                 embedded = self._backend.embed(pixels)
-        return EmbeddedBatch(rows, pixels, statistics, embedded, quarantined)
+        embedded_batch = EmbeddedBatch(rows, pixels, statistics, embedded, quarantined)
+        done = then(embedded_batch) if then else embedded_batch
+        self._times.note_batch(time.perf_counter() - start - loading, len(batch))
+        return done
+
+    def _wait_for_network(self) -> float:
+        """Wait until the network is loaded and return for how long: the first batches' seconds, but no image's."""
+        start = time.perf_counter()
+        _ = self._backend.name
+        return time.perf_counter() - start
 
     def _decode(
         self, batch: list[ImageRow], files: _Files
@@ -168,3 +188,12 @@ class Pipeline:
                 pixels[len(rows), :, :, channel] = decoded if decoded.ndim == 2 else decoded[..., channel]
             rows.append(row)
         return rows, pixels[: len(rows)], statistics[: len(rows)], quarantined
+
+
+def _batch_limit(left: int, most: int) -> int:
+    """Return how many images the next batch has: fewer towards the end, so that all threads end at about one time."""
+    return min(most, -(-left // (_ENDING * AT_ONCE)) * AT_ONCE)
+
+
+def _result_of(batch: "Future[Any] | None") -> Any:  # noqa: ANN401
+    return None if batch is None else batch.result()

@@ -4,17 +4,16 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from nightglass.collections import Collection
-from nightglass.detector.backends import Backend
+from nightglass.detector.backends import Backend, LoadingBackend
 from nightglass.detector.detector import Detector
 from nightglass.engine.merge import Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
@@ -30,7 +29,7 @@ from nightglass.engine.results import (
     settle_results,
     stage_results,
 )
-from nightglass.engine.shards import Shard, plan_shards, score_key, score_shard, shards_folder
+from nightglass.engine.shards import Shard, ShardWriter, plan_shards, score_batch, score_key, shards_folder
 from nightglass.engine.stage_times import StageTimes, image_seconds, name_limit
 from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
@@ -58,7 +57,10 @@ class ScoreJob:
 
     @cached_property
     def backend(self) -> Backend:
-        """The detector's network, loaded on first use."""
+        """The detector's network, which begins to load on first use."""
+        return LoadingBackend(self._load)
+
+    def _load(self) -> Backend:
         with self.times.measure("load"):
             return self.detector.open_backend(self.workers, self.collection.scoring.device)
 
@@ -72,9 +74,8 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
     """
     start = time.perf_counter()
     check_output(job.images, job.out)
-    # Listing waits for the disk and the interpreter's lock, loading the network for neither.
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool, job.times.measure("list"):
-        loading = pool.submit(lambda: job.backend)
+    _ = job.backend  # is loaded while the folder is listed, which waits for the disk and the interpreter's lock
+    with job.times.measure("list"):
         manifest = build_manifest(
             job.images,
             job.collection.suffixes,
@@ -83,7 +84,6 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
             sample_brightness=False,
             progress=lambda done, total: progress("list", done, total),
         )
-    loading.result()
     check_own(job.out)
     with only_writer(job.out):
         forget_other_results(job.out, manifest)
@@ -108,15 +108,20 @@ def score_shards(job: ScoreJob, manifest: Manifest, shards: Sequence[Shard], pro
         done += images
         progress("score", done, total)
 
-    with ExitStack() as stack:
-        pipeline: Pipeline | None = None
-        for shard in shards:
-            if shard.name in finished:
-                count(shard.stop - shard.start)
-                continue
-            begun_at = time.perf_counter()
-            pipeline = pipeline or stack.enter_context(open_pipeline(job))
-            score_shard(shard, manifest, job.detector, pipeline, target, job.times, count, begun_at=begun_at)
+    missing = [shard for shard in shards if shard.name not in finished]
+    count(total - sum(shard.stop - shard.start for shard in missing))
+    if not missing:
+        return
+    writer = ShardWriter(manifest, target, job.times, time.perf_counter())
+    parts = (manifest.image_rows(shard.start, shard.stop) for shard in missing)
+    ended = iter(missing)
+    with open_pipeline(job) as pipeline:
+        for rows in pipeline.embed_parts(parts, partial(score_batch, detector=job.detector, times=job.times)):
+            if rows is None:
+                count(writer.write(next(ended), job.backend.name))
+            else:
+                writer.add(rows)
+                count(len(rows))
 
 
 def open_pipeline(job: ScoreJob) -> Pipeline:

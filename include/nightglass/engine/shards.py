@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightglass.collections import Scoring
 from nightglass.detector.detector import Detector
 from nightglass.detector.night_space import DIMENSIONS
-from nightglass.engine.pipeline import EmbeddedBatch, Pipeline
+from nightglass.engine.pipeline import EmbeddedBatch
 from nightglass.engine.stage_times import BatchTime, StageTimes
 from nightglass.images.manifest import Manifest
 from nightglass.storage import Folder
@@ -88,59 +88,57 @@ def shards_folder(out: Folder, key: str) -> Folder:
     return out.child(f"{SHARDS_NAME}/{key[:16]}")
 
 
-def score_shard(
-    shard: Shard,
-    manifest: Manifest,
-    detector: Detector,
-    pipeline: Pipeline,
-    target: Folder,
-    times: StageTimes,
-    progress: Callable[[int], None] | None = None,
-    *,
-    begun_at: float | None = None,
-) -> pa.Table:
-    """Score the images of ``shard`` and write its file into ``target``; return what was written.
+def score_batch(batch: EmbeddedBatch, detector: Detector, times: StageTimes) -> list[dict[str, object]]:
+    """Return the rows of a batch's images, in the form of `SHARD_SCHEMA` but without the images' sizes."""
+    with times.measure("search"):
+        return list(_score_batch(batch, detector))
+
+
+class ShardWriter:
+    """Gathers the rows of one shard after the other and writes each shard's file into ``target``.
 
     Args:
-        shard: Which rows of the manifest.
         manifest: The images.
-        detector: What scores them.
-        pipeline: Open on the images' folder, with the detector's backend.
         target: Folder of the shards.
-        times: Where busy times are added.
-        progress: Called with the number of images of every finished batch.
-        begun_at: `time.perf_counter` of when work on it began, the network's loading counted in; default: now.
+        times: Where the stages' busy times are; what was added since the last shard is noted in a shard's file.
+        begun_at: `time.perf_counter` of when work on the first one began.
     """
-    begun_at = time.perf_counter() if begun_at is None else begun_at
-    before = times.seconds()
-    times.take_batches()
-    part = manifest.table.slice(shard.start, shard.stop - shard.start)
-    listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
-    sizes = {row["path"]: (row["width"], row["height"]) for row in listed}
-    rows = [{key: row[key] for key in ("path", "reason", "detail")} for row in listed if row["reason"]]
-    if progress:
-        progress(len(rows))
 
-    def score(batch: EmbeddedBatch) -> list[dict[str, object]]:
-        with times.measure("search"):
-            return list(_score_batch(batch, detector, sizes))
+    def __init__(self, manifest: Manifest, target: Folder, times: StageTimes, begun_at: float) -> None:
+        self._manifest, self._target, self._times = manifest, target, times
+        self._begun_at = begun_at
+        self._before = times.seconds()
+        times.take_batches()
+        self._rows: list[dict[str, object]] = []
 
-    for scored in pipeline.embed(manifest.image_rows(shard.start, shard.stop), score):
-        rows.extend(scored)
-        if progress:
-            progress(len(scored))
-    with times.measure("write"):
-        rows.sort(key=lambda row: row["path"].encode())
-        spent = {stage: round(seconds - before.get(stage, 0.0), 6) for stage, seconds in times.seconds().items()}
-        noted = {
+    def add(self, rows: list[dict[str, object]]) -> None:
+        """Keep rows of the next shard."""
+        self._rows.extend(rows)
+
+    def write(self, shard: Shard, backend_name: str) -> int:
+        """Write a shard of the kept rows and those that were quarantined when they were listed; return their number."""
+        with self._times.measure("write"):
+            part = self._manifest.table.slice(shard.start, shard.stop - shard.start)
+            listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
+            refused = [{key: row[key] for key in ("path", "reason", "detail")} for row in listed if row["reason"]]
+            sizes = {row["path"]: {"width": row["width"], "height": row["height"]} for row in listed}
+            scored = [row if "reason" in row else row | sizes[str(row["path"])] for row in self._rows]
+            rows = sorted([*refused, *scored], key=lambda row: str(row["path"]).encode())
+            table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(self._note(backend_name)))
+            self._target.write_table(shard.name, table)
+        self._rows = []
+        return len(refused)
+
+    def _note(self, backend_name: str) -> dict[bytes, str]:
+        now, before, seconds = time.perf_counter(), self._before, self._times.seconds()
+        spent = {stage: round(total - before.get(stage, 0.0), 6) for stage, total in seconds.items()}
+        begun_at, self._begun_at, self._before = self._begun_at, now, seconds
+        return {
             _SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0}),
-            _BATCHES_KEY: json.dumps(times.take_batches()),
-            _COMPUTE_KEY: json.dumps(round(time.perf_counter() - begun_at, 6)),
-            _BACKEND_KEY: pipeline.backend_name,
+            _BATCHES_KEY: json.dumps(self._times.take_batches()),
+            _COMPUTE_KEY: json.dumps(round(now - begun_at, 6)),
+            _BACKEND_KEY: backend_name,
         }
-        table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(noted))
-        target.write_table(shard.name, table)
-    return table
 
 
 def stage_seconds_of(shard: pa.Table) -> dict[str, float]:
@@ -166,9 +164,7 @@ def batches_of(shard: pa.Table) -> list[BatchTime]:
     return [(seconds, images) for seconds, images in noted]
 
 
-def _score_batch(
-    batch: EmbeddedBatch, detector: Detector, sizes: dict[str, tuple[int, int]]
-) -> Iterator[dict[str, object]]:
+def _score_batch(batch: EmbeddedBatch, detector: Detector) -> Iterator[dict[str, object]]:
     for row, error in batch.quarantined:
         yield {"path": row.path, "reason": str(error.reason), "detail": error.detail}
     if not batch.rows:
@@ -177,7 +173,6 @@ def _score_batch(
     vectors = scores.projected.astype(np.float16)
     for i, row in enumerate(batch.rows):
         brightness, contrast, sharpness, colourfulness = map(float, batch.statistics[i])
-        width, height = sizes[row.path]
         yield {
             "path": row.path,
             "sha256": row.sha256,
@@ -189,7 +184,5 @@ def _score_batch(
             "contrast": contrast,
             "sharpness": sharpness,
             "colourfulness": colourfulness,
-            "width": width,
-            "height": height,
             "vector": vectors[i].tobytes(),
         }

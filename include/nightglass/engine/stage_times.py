@@ -36,14 +36,10 @@ class StageTimes:
             with self._lock:
                 self._seconds[stage] = self._seconds.get(stage, 0.0) + elapsed
 
-    @contextmanager
-    def measure_batch(self, images: int) -> Iterator[None]:
-        """Note the wall time of the block, in which one thread works on a batch, as seconds an image."""
-        start = time.perf_counter()
-        yield
-        seconds = (time.perf_counter() - start) / images
+    def note_batch(self, seconds: float, images: int) -> None:
+        """Note the wall time that one thread worked on a batch, as seconds an image."""
         with self._lock:
-            self._batches.append((round(seconds, 6), images))
+            self._batches.append((round(seconds / images, 6), images))
 
     def take_batches(self) -> list[BatchTime]:
         """Return what was noted of batches since the last call."""

@@ -22,7 +22,9 @@ def test_shards_that_were_computed_in_different_ways_are_told(
     shards = plan_shards(len(manifest), 6)
     for shard, name in zip(shards, names, strict=True):
         each = job(model, images, out, shard_size=6)
-        each.backend.name = name
+        backend = each.detector.open_backend(2)
+        backend.name = name
+        vars(each)["backend"] = backend
         score_shards(each, manifest, [shard], lambda *_: None)
     with caplog.at_level(logging.WARNING, logger="nightglass"):
         summary = finish_scores(first, manifest, shards)

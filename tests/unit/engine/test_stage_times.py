@@ -23,15 +23,10 @@ def test_half_and_nearly_all_images_stay_below(batches, expected):
     assert image_seconds(batches) == expected
 
 
-def test_a_batch_is_noted_once_and_a_failed_one_not_at_all():
+def test_a_batch_is_noted_once_as_seconds_an_image():
     times = StageTimes()
-    with times.measure_batch(4):
-        pass
-    with pytest.raises(ValueError, match="broken"), times.measure_batch(4):
-        raise ValueError("broken")
-    [(seconds, images)] = times.take_batches()
-    assert images == 4
-    assert seconds >= 0
+    times.note_batch(2.0, 4)
+    assert times.take_batches() == [(0.5, 4)]
     assert times.take_batches() == []
 
 
