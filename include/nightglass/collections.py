@@ -65,7 +65,7 @@ class Scoring(Section):
 
     top_k: int = Field(20, ge=1, le=1000)
     shard_size: int = Field(2_000, ge=1, description="images per mapped task; grows so that there are <= 256")
-    batch_size: int = Field(32, ge=1, le=512)
+    batch_size: int = Field(32, ge=1, le=512, description="at most; the last batches of a shard have fewer images")
     device: Device = Field("auto", description="runs the network; auto: CUDA where torch finds it, but int8 on a CPU")
     max_pixels: int = Field(
         100_000_000, ge=1, le=2_000_000_000, description="larger images are quarantined, never decoded"

@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 WEIGHTS_NAME = "backbone.safetensors"
 #: Images that a network of OpenVINO's computes at once; chosen by measurement.
 AT_ONCE = 8
+_first_use = threading.Lock()
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # Linux; Windows' subsystem for Linux
 
 
@@ -125,10 +126,11 @@ class OpenVINOBackend:
     """
 
     def __init__(self, path: Path, workers: int, precision: Precision = "auto", at_once: int = AT_ONCE) -> None:
-        ov = import_openvino()
-        # OpenVINO 2026.4 fills its table of numpy types on first use, behind a C++ guard that it holds while it lets
-        # go of the GIL: two threads that infer for the first time would wait for each other for ever.
-        ov.Type.u8.to_dtype()
+        with _first_use:
+            ov = import_openvino()
+            # OpenVINO 2026.4 fills its table of numpy types on first use, behind a C++ guard that it holds while it
+            # lets go of the GIL: two threads that come first would wait for each other for ever.
+            ov.Type.u8.to_dtype()
         core = ov.Core()
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         hint = "bf16" if has_bf16 and precision != "f32" else "f32"

@@ -69,12 +69,11 @@ class TorchBackend:
         return Embedded(*(buffer.numpy().copy() for buffer in received))
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return this thread's pinned memory of that name and shape; pinning anew each time would be slow."""
-        key = (name, *shape)
-        if key not in self._local.buffers:
-            self._local.buffers[key] = torch.empty(shape, dtype=dtype, pin_memory=True)
-        pinned: Tensor = self._local.buffers[key]
-        return pinned
+        """Return so much of this thread's pinned memory of that name; pinning anew each time would be slow."""
+        kept: Tensor | None = self._local.buffers.get(name)
+        if kept is None or len(kept) < shape[0] or kept.shape[1:] != shape[1:]:
+            kept = self._local.buffers[name] = torch.empty(shape, dtype=dtype, pin_memory=True)
+        return kept[: shape[0]]
 
 
 def to_bf16(network: nn.Module) -> nn.Module:

@@ -95,8 +95,8 @@ class Pipeline:
     ) -> Iterator[T | None]:
         """Yield what `embed` yields of each part, and None after a part's last; the next part is begun meanwhile.
 
-        No batch has images of two parts. At most ``workers + 3`` are held at a time, those being worked on and those
-        whose files are read counted in.
+        ``then`` returns something else than None. No batch has images of two parts. At most ``workers + 3`` are held
+        at a time, those being worked on and those whose files are read counted in.
         """
         pending: deque[Future[Any] | None] = deque()
         for batch in self._cut_parts(parts):
@@ -162,7 +162,7 @@ class Pipeline:
         return done
 
     def _wait_for_network(self) -> float:
-        """Wait until the network is loaded and return for how long: the first batches' seconds, but no image's."""
+        """Wait until the network is loaded; return the seconds, which are left out of the images' time."""
         start = time.perf_counter()
         _ = self._backend.name
         return time.perf_counter() - start
@@ -191,7 +191,7 @@ class Pipeline:
 
 
 def _batch_limit(left: int, most: int) -> int:
-    """Return how many images the next batch has: fewer towards the end, so that all threads end at about one time."""
+    """Return how many images the next batch has: fewer towards the end, so that threads end at about one time."""
     return min(most, -(-left // (_ENDING * AT_ONCE)) * AT_ONCE)
 
 

@@ -19,6 +19,7 @@ from nightglass.engine.merge import Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.results import (
     LOCK_NAME,
+    SUMMARY_NAME,
     TOP_NAME,
     check_own,
     discard_results,
@@ -85,6 +86,8 @@ def score_folder(job: ScoreJob, progress: Progress) -> dict[str, Any]:
             progress=lambda done, total: progress("list", done, total),
         )
     check_own(job.out)
+    if job.out.exists(SUMMARY_NAME):
+        _ = job.backend.name  # older results do not go for a network that cannot be loaded
     with only_writer(job.out):
         forget_other_results(job.out, manifest)
         write_manifest(manifest, job.out)

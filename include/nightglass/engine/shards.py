@@ -13,7 +13,7 @@ from nightglass.collections import Scoring
 from nightglass.detector.detector import Detector
 from nightglass.detector.night_space import DIMENSIONS
 from nightglass.engine.pipeline import EmbeddedBatch
-from nightglass.engine.stage_times import BatchTime, StageTimes
+from nightglass.engine.stage_times import WORKING_STAGES, BatchTime, StageTimes
 from nightglass.images.manifest import Manifest
 from nightglass.storage import Folder
 
@@ -46,6 +46,7 @@ SHARD_SCHEMA = pa.schema(
 )
 
 
+_NOTED_STAGES = ("read", *WORKING_STAGES)
 _SECONDS_KEY = b"nightglass.stage_seconds"
 _BATCHES_KEY = b"nightglass.batches"
 _COMPUTE_KEY = b"nightglass.compute_seconds"
@@ -116,7 +117,11 @@ class ShardWriter:
         self._rows.extend(rows)
 
     def write(self, shard: Shard, backend_name: str) -> int:
-        """Write a shard of the kept rows and those that were quarantined when they were listed; return their number."""
+        """Write a shard of the kept rows and those that were quarantined when they were listed.
+
+        Returns:
+            How many the latter are.
+        """
         with self._times.measure("write"):
             part = self._manifest.table.slice(shard.start, shard.stop - shard.start)
             listed = part.select(["path", "width", "height", "reason", "detail"]).to_pylist()
@@ -124,15 +129,16 @@ class ShardWriter:
             sizes = {row["path"]: {"width": row["width"], "height": row["height"]} for row in listed}
             scored = [row if "reason" in row else row | sizes[str(row["path"])] for row in self._rows]
             rows = sorted([*refused, *scored], key=lambda row: str(row["path"]).encode())
-            table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(self._note(backend_name)))
+            table = pa.Table.from_pylist(rows, schema=SHARD_SCHEMA.with_metadata(self._take_note(backend_name)))
             self._target.write_table(shard.name, table)
         self._rows = []
         return len(refused)
 
-    def _note(self, backend_name: str) -> dict[bytes, str]:
-        now, before, seconds = time.perf_counter(), self._before, self._times.seconds()
-        spent = {stage: round(total - before.get(stage, 0.0), 6) for stage, total in seconds.items()}
-        begun_at, self._begun_at, self._before = self._begun_at, now, seconds
+    def _take_note(self, backend_name: str) -> dict[bytes, str]:
+        """Return what was spent since the last shard's note; what other stages took is told by the whole run."""
+        now, before, after = time.perf_counter(), self._before, self._times.seconds()
+        spent = {stage: round(after.get(stage, 0.0) - before.get(stage, 0.0), 6) for stage in _NOTED_STAGES}
+        begun_at, self._begun_at, self._before = self._begun_at, now, after
         return {
             _SECONDS_KEY: json.dumps({stage: seconds for stage, seconds in spent.items() if seconds > 0}),
             _BATCHES_KEY: json.dumps(self._times.take_batches()),
@@ -142,13 +148,13 @@ class ShardWriter:
 
 
 def stage_seconds_of(shard: pa.Table) -> dict[str, float]:
-    """Return the busy seconds per stage that a shard took, as its file notes them."""
+    """Return the busy seconds per stage from the shard written before to this one, as its file notes them."""
     noted: dict[str, float] = json.loads((shard.schema.metadata or {}).get(_SECONDS_KEY, b"{}"))
     return noted
 
 
 def compute_seconds_of(shard: pa.Table) -> float:
-    """Return how long a shard held its worker, as its file notes it; 0 in one of an older version."""
+    """Return how long a worker was held from the shard written before to this one; 0 in one of an older version."""
     return float(json.loads((shard.schema.metadata or {}).get(_COMPUTE_KEY, b"0")))
 
 
@@ -159,7 +165,7 @@ def backend_of(shard: pa.Table) -> str | None:
 
 
 def batches_of(shard: pa.Table) -> list[BatchTime]:
-    """Return the seconds an image of each batch of a shard, as its file notes them; none in one of an older version."""
+    """Return the seconds an image of each batch that ended meanwhile; none in a file of an older version."""
     noted: list[BatchTime] = json.loads((shard.schema.metadata or {}).get(_BATCHES_KEY, b"[]"))
     return [(seconds, images) for seconds, images in noted]
 
