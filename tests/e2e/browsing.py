@@ -105,6 +105,11 @@ def _note(visitor: Visitor, kind: str, text: str, source: str) -> None:
         visitor.complaints.append(f"{kind}: {text} ({source})")
 
 
+def wait_for_images(page: Page) -> None:
+    """Wait until every image of the page is there or was refused, but for those that load when scrolled to."""
+    page.wait_for_function("[...document.images].every((image) => image.complete || image.loading === 'lazy')")
+
+
 def save_photo(page: Page, file: Path) -> None:
     """Photograph the whole page."""
     file.parent.mkdir(parents=True, exist_ok=True)
