@@ -1,12 +1,13 @@
 """Back up results and MLflow, so that both agree about what was production."""
 
+import logging
 import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from nightglass import __version__
-from nightglass.errors import ModelError
+from nightglass.errors import InputError, ModelError
 from nightglass.maintenance.backed_up import RESULTS_VERSION, TRACKING_VERSION, BackedUp
 from nightglass.maintenance.backup_folder import BackupFolder, copy_and_hash, hash_file, new_name
 from nightglass.maintenance.backup_records import BackedUpDatabase, BackedUpFile, Backup, Written
@@ -15,6 +16,8 @@ from nightglass.settings import Settings
 from nightglass.storage import Folder, open_folder
 from nightglass.store import format_time
 from nightglass.store.dump import TableFacts, dump_database, read_small_table
+
+_log = logging.getLogger(__name__)
 
 
 def write_backup(settings: Settings, target: Folder, *, keep_days: int | None = None) -> Written:
@@ -32,6 +35,7 @@ def write_backup(settings: Settings, target: Folder, *, keep_days: int | None = 
         StorageError: A database or a store does not answer.
         ModelError: MLflow does not have what the promotion log says is production.
         ConfigurationError: Nothing says where an MLflow server's database and files are.
+        InputError: The backup is written, but the manifest of another one is damaged, so that nothing can be removed.
     """
     now, sources, backups = datetime.now(UTC), BackedUp.open(settings), BackupFolder(target)
     there = backups.contents()
@@ -58,7 +62,7 @@ def write_nightly_backup(settings: Settings) -> Written:
 
 def _keep_all(sources: BackedUp, backups: BackupFolder, there: dict[str, int], now: datetime) -> Backup:
     """Keep what is not ``there`` yet, and return the manifest of the whole."""
-    known, keeper = backups.names(), _Keeper(backups, there)
+    keeper = _Keeper(backups, there)
     with tempfile.TemporaryDirectory(prefix="nightglass-") as work:
         rows, runs = Path(work) / "results", Path(work) / "tracking"
         results = keeper.keep_dump(rows, dump_database(sources.results, rows), RESULTS_VERSION)
@@ -74,9 +78,20 @@ def _keep_all(sources: BackedUp, backups: BackupFolder, there: dict[str, int], n
         results=results,
         tracking=tracking,
         files_url=sources.files_uri or sources.artifacts.url,
-        files=keeper.keep_files(sources.artifacts, backups.read(known[-1]) if known else None),
+        files=keeper.keep_files(sources.artifacts, _read_last(backups)),
         champions=champions,
     )
+
+
+def _read_last(backups: BackupFolder) -> Backup | None:
+    """Return the newest backup; None where there is none to go by, and then every file is read again."""
+    if not backups.names():
+        return None
+    try:
+        return backups.read(None)
+    except InputError as error:
+        _log.warning("every file is read again: %s", error)
+        return None
 
 
 class _Keeper:

@@ -97,7 +97,11 @@ class BackupFolder:
             yield local
 
     def remove_old(self, keep_days: int, now: datetime) -> list[str]:
-        """Remove backups that are older than so many days, but for the newest, and what only they had."""
+        """Remove backups that are older than so many days, but for the newest, and what only they had.
+
+        Raises:
+            InputError: The manifest of one that stays is damaged: nothing is removed that it may have.
+        """
         known = self.names()
         limit = now - timedelta(days=keep_days)
         old = [name for name in known[:-1] if (name_time(name) or now) < limit]

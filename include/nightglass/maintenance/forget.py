@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nightglass.collections import Collection
+from nightglass.errors import NightglassError
 from nightglass.maintenance.deletion_records import Deletion, DeletionRequest
 from nightglass.maintenance.hold import Hold, holding
 from nightglass.maintenance.journal import Journal, Progress
@@ -20,7 +21,15 @@ from nightglass.maintenance.needs import open_retrainings
 from nightglass.maintenance.night_rows import finish_night
 from nightglass.maintenance.originals import Original, remove_original
 from nightglass.maintenance.redacted_models import FittedOn, find_fitted_on, redact_model
-from nightglass.maintenance.redacted_night import Names, apply_plan, end_plan, find_plan, plan_night, shows_image
+from nightglass.maintenance.redacted_night import (
+    Names,
+    apply_plan,
+    end_plan,
+    find_plan,
+    note_plan,
+    plan_night,
+    shows_image,
+)
 from nightglass.maintenance.redacted_training import mark_retrainings
 from nightglass.maintenance.standing import IsIdle, Nights, nobody_knows
 from nightglass.settings import Settings
@@ -28,7 +37,12 @@ from nightglass.storage import Folder, open_folder
 from nightglass.store import NightRow, Store
 
 Options = Mapping[str, Any] | None
+_KEY_DIGITS = 12
 _log = logging.getLogger(__name__)
+
+
+class DeletionsFailedError(NightglassError):
+    """Requests to delete an image need a person; they are kept, and the others were carried out."""
 
 
 def forget_image(
@@ -67,7 +81,7 @@ def forget_image(
         journal = Journal(folder)
         progress = journal.open(request)  # before the row: maintenance goes on with what is noted here
         store.upkeep.deletions.begin(progress.request)
-        with holding(store, collection.name, f"the deletion {request.key[:12]}") as hold:
+        with holding(store, collection.name, f"the deletion {request.key[:_KEY_DIGITS]}") as hold:
             nights = Nights(collection, settings, folder, store, is_idle())
             work = _Work(nights, progress, journal, retrainings, storage_options, hold)
             work.carry_out()
@@ -80,15 +94,34 @@ def forget_image(
 def finish_requests(
     collection: Collection, settings: Settings, *, storage_options: Options = None, is_idle: IsIdle = nobody_knows
 ) -> list[Deletion]:
-    """Go on with every request of a collection that is not done, by what the results say; see `forget_image`."""
+    """Go on with every request of a collection that is not done, by what the results say; see `forget_image`.
+
+    Raises:
+        DeletionsFailedError: Some cannot be carried out as things are; the others were.
+        StorageError: A store, the database or MLflow does not answer, which stops all of them.
+    """
     journal = Journal(open_folder(f"{settings.nights_url}/{collection.name}", storage_options))
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         store.migrate()
         finished = store.upkeep.deletions.finished(collection.name)
-    return [
-        forget_image(collection, settings, request, storage_options=storage_options, is_idle=is_idle)
-        for request in journal.requests(finished)
-    ]
+    deletions, failures = [], []
+    for key in journal.list_keys():
+        if key in finished:  # they are not even read
+            continue
+        try:
+            request = journal.read(key).request
+            deletions.append(
+                forget_image(collection, settings, request, storage_options=storage_options, is_idle=is_idle)
+            )
+        except NightglassError as error:
+            if error.can_heal:
+                raise
+            failures.append(f"{key[:_KEY_DIGITS]}: {error}")
+            _log.error("%s: the deletion %s", collection.name, failures[-1])
+    if failures:
+        told = f"expected to end {len(failures) + len(deletions)} deletions, got {len(failures)} that fail"
+        raise DeletionsFailedError(f"{collection.name}: {told}, and are kept; the first is {failures[0]}")
+    return deletions
 
 
 @dataclass
@@ -170,7 +203,10 @@ class _Work:
         if plan is None:
             return
         url = row.images_url if row else nights.collection.night_url(night)
+        # Before the plan stands: one that cannot be removed keeps no other deletion out of the night.
         self._remove_originals([Original(url, bytes.fromhex(name)) for name in plan.originals])
+        if not begun:
+            note_plan(out, plan)
         nights.store.upkeep.deletions.note_night(request, night, plan.images, plan.scored)
         apply_plan(out, plan)
         counts = {**plan.counts, "top anomalies": finish_night(nights, night, request, plan)}

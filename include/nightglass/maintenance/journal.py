@@ -1,7 +1,5 @@
 """Requests to delete an image, noted beside the nights: what is restored from an older backup loses the image again."""
 
-from collections.abc import Collection, Iterator
-
 from pydantic import Field, ValidationError
 
 from nightglass.errors import InputError
@@ -54,9 +52,8 @@ class Journal:
 
     def open(self, request: DeletionRequest) -> Progress:
         """Return what was done of a request until now, and note it where it is new."""
-        name = _name(request.key)
-        if self._nights.exists(name):
-            return self._read(name)
+        if self._nights.exists(_name(request.key)):
+            return self.read(request.key)
         progress = Progress(request=request)
         self.write(progress)
         return progress
@@ -65,19 +62,22 @@ class Journal:
         """Note what was done."""
         self._nights.write_bytes(_name(progress.request.key), progress.model_dump_json(indent=1).encode())
 
-    def requests(self, finished: Collection[str]) -> Iterator[DeletionRequest]:
-        """Yield every request that was noted, but for those with a ``finished`` key: they are not even read."""
-        for name in self._nights.names(_FOLDER):
-            if name.endswith(".json") and name.removesuffix(".json") not in finished:
-                yield self._read(f"{_FOLDER}/{name}").request
+    def list_keys(self) -> list[str]:
+        """Return the keys of every request that was noted."""
+        names = self._nights.names(_FOLDER)
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
-    def _read(self, name: str) -> Progress:
+    def read(self, key: str) -> Progress:
+        """Return what was done of a request.
+
+        Raises:
+            InputError: The file is damaged.
+        """
         try:
-            return Progress.model_validate_json(self._nights.read_bytes(name))
+            return Progress.model_validate_json(self._nights.read_bytes(_name(key)))
         except ValidationError as error:
-            raise InputError(
-                f"{self._nights.url}/{name}: expected a request to delete an image, got another file"
-            ) from error
+            where = f"{self._nights.url}/{_name(key)}"
+            raise InputError(f"{where}: expected a request to delete an image, got another file") from error
 
 
 def _name(key: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from nightglass.engine.results import RESCORED_FOLDER, SHADOW_FOLDER
 from nightglass.maintenance.hold import Hold
 from nightglass.maintenance.listing import list_files
 from nightglass.maintenance.standing import Nights
@@ -40,17 +41,28 @@ def remove_unfinished(nights: Nights, hold: Hold, now: datetime, *, dry_run: boo
     removed = 0
     for night in nights.names():
         hold.keep()
-        out = nights.folder.child(night)
-        for name in out.names():
-            if not name.startswith(_UNFINISHED):
-                continue
-            files = list_files(out, name)
-            if files and max(file.changed_at for file in files) > limit:
-                continue
-            removed += len(files)
-            if not dry_run:
-                out.remove(name)
+        for out in _scored_folders(nights.folder.child(night)):
+            for name in out.names():
+                if not name.startswith(_UNFINISHED):
+                    continue
+                files = list_files(out, name)
+                if files and max(file.changed_at for file in files) > limit:
+                    continue
+                removed += len(files)
+                if not dry_run:
+                    out.remove(name)
     return removed
+
+
+def _scored_folders(night: Folder) -> Iterator[Folder]:
+    """Yield the folders of a night that scores are written into: its own, its shadow's, and those of backfills."""
+    yield night
+    there = set(night.names())
+    if SHADOW_FOLDER in there:
+        yield night.child(SHADOW_FOLDER)
+    if RESCORED_FOLDER in there:
+        for version in night.names(RESCORED_FOLDER):
+            yield night.child(f"{RESCORED_FOLDER}/{version}")
 
 
 def remove_temporary(settings: Settings, now: datetime, *, dry_run: bool) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 
+from nightglass.maintenance.redacted_night import is_begun
 from nightglass.maintenance.retention import NightNeeds
 from nightglass.maintenance.standing import Nights
 from nightglass.retraining.plan import FROZEN_NAME, PLAN_NAME, TRAINING_NAME, RetrainPlan
@@ -56,6 +57,8 @@ def _last_usable(names: list[str], removed: dict[str, set[str]], count: int) -> 
 
 
 def _in_work(nights: Nights, night: str, row: NightRow | None) -> list[str]:
+    if is_begun(nights.folder.child(night)):  # its new files would come after what is removed now
+        return ["a deletion is begun in it"]
     why = nights.why_in_work(night, row)
     return [why] if why else []
 

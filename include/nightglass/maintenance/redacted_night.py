@@ -1,7 +1,7 @@
 """Take an image out of the files of one night, so that a kill in between leaves nothing half done.
 
-All new files are written beside the old ones first, then a plan that says so; from there on every step may be done
-again, until the plan itself goes.
+All new files are written beside the old ones first, then the plan is noted; from there on every step may be done
+again, until the plan itself goes. Until the noted plan goes nobody else takes an image out of the night.
 """
 
 import json
@@ -9,9 +9,11 @@ import posixpath
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.engine.results import ASSESSMENT_NAME, REPORT_NAME, SUMMARY_NAME
+from nightglass.errors import InputError
 from nightglass.images.manifest_file import MANIFEST_NAME
 from nightglass.maintenance.deletion_records import STAGING, DeletionRequest, name_digest
 from nightglass.maintenance.gone import Dropped, Gone, find_gone, leave_out
@@ -50,7 +52,7 @@ class NightPlan(Record):
 
 
 def plan_night(out: Folder, night: str, request: DeletionRequest, names: Names) -> NightPlan | None:
-    """Write what the night's files are without the image beside them; None where nothing would change.
+    """Write what the night's files are without the image beside them, for `note_plan`; None: nothing would change.
 
     Args:
         out: The night's folder.
@@ -65,14 +67,31 @@ def plan_night(out: Folder, night: str, request: DeletionRequest, names: Names) 
     plan = found.plan()
     if plan is None:
         out.remove(STAGING)
-        return None
-    out.write_bytes(_PLAN, plan.model_dump_json().encode())
     return plan
 
 
+def note_plan(out: Folder, plan: NightPlan) -> None:
+    """Note that a night is to become what the plan says, whatever happens to this process."""
+    out.write_bytes(_PLAN, plan.model_dump_json().encode())
+
+
 def find_plan(out: Folder) -> NightPlan | None:
-    """Return the plan of a deletion that was begun in a night's folder, and is to be brought to its end."""
-    return NightPlan.model_validate_json(out.read_bytes(_PLAN)) if out.exists(_PLAN) else None
+    """Return the plan of a deletion that was begun in a night's folder, and is to be brought to its end.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    if not out.exists(_PLAN):
+        return None
+    try:
+        return NightPlan.model_validate_json(out.read_bytes(_PLAN))
+    except ValidationError as error:
+        raise InputError(f"{out.url}/{_PLAN}: expected the plan of a deletion, got another file") from error
+
+
+def is_begun(out: Folder) -> bool:
+    """Tell whether a deletion was begun in a night's folder that is to be brought to its end."""
+    return out.exists(_PLAN)
 
 
 def shows_image(out: Folder, night: str, request: DeletionRequest) -> bool:

@@ -1,12 +1,14 @@
 """The nightly upkeep of one collection, and of what all of them share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from nightglass.collections import Collection
 from nightglass.maintenance.backed_up import BackedUp
-from nightglass.maintenance.forget import finish_requests
+from nightglass.maintenance.deletion_records import Deletion
+from nightglass.maintenance.forget import DeletionsFailedError, finish_requests
 from nightglass.maintenance.hold import holding
 from nightglass.maintenance.leftovers import abort_uploads, remove_temporary, remove_unfinished
 from nightglass.maintenance.standing import IsIdle, Nights
@@ -59,11 +61,30 @@ def tidy_collection(
 
     Raises:
         CollectionInWorkError: Somebody else rewrites the collection's nights.
+        DeletionsFailedError: Some deletions need a person; everything else was done.
         StorageError: A store, the database or MLflow does not answer.
     """
-    deletions = (
-        [] if dry_run else finish_requests(collection, settings, storage_options=storage_options, is_idle=is_idle)
-    )
+    remove_old = partial(_remove_old, collection, settings, storage_options, is_idle, dry_run=dry_run)
+    if dry_run:
+        return remove_old([])
+    try:
+        deletions = finish_requests(collection, settings, storage_options=storage_options, is_idle=is_idle)
+    except DeletionsFailedError:
+        remove_old([])
+        raise
+    return remove_old(deletions)
+
+
+def _remove_old(
+    collection: Collection,
+    settings: Settings,
+    storage_options: Options,
+    is_idle: IsIdle,
+    deletions: Sequence[Deletion],
+    *,
+    dry_run: bool,
+) -> Tidied:
+    """Remove what is too old or was left behind."""
     folder, retrainings = (
         open_folder(f"{url}/{collection.name}", storage_options)
         for url in (settings.nights_url, settings.retraining_url)

@@ -125,6 +125,28 @@ def test_a_damaged_backup_is_told_and_nothing_is_half_restored(
     assert known(new) == ([], [])
 
 
+def test_a_damaged_manifest_stops_no_later_backup(
+    lived_in: Settings, tmp_path: Path, sql_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "backups"
+    damaged = new_name(datetime.now(UTC) - timedelta(days=1))
+    (folder / write_backup(lived_in, open_folder(folder)).name).rename(folder / damaged)
+    (folder / damaged / "manifest.json").write_text('{"cut off')
+    (folder / "files/ab").mkdir(exist_ok=True)
+    (folder / "files/ab/of-the-damaged-one").write_bytes(b"x")
+    contents = set(folder.glob("files/*/*"))
+    for content in contents:
+        os.utime(content, (0, 0))
+    told = f"{damaged}/manifest.json: expected the manifest of a backup, got"
+    with caplog.at_level("WARNING", logger="nightglass"), pytest.raises(InputError, match=told):
+        write_backup(lived_in, open_folder(folder), keep_days=30)
+    assert "every file is read again" in caplog.text
+    assert set(folder.glob("files/*/*")) >= contents
+    home = settings_of(tmp_path / "new", sql_dir)
+    assert restore_backup(home, open_folder(folder), None).new_results is True
+    assert known(home) == known(lived_in)
+
+
 def test_a_backup_of_a_later_schema_is_refused(backups: Path, tmp_path: Path, sql_dir: Path) -> None:
     manifest = next(backups.glob("*/manifest.json"))
     text = manifest.read_text()

@@ -1,10 +1,16 @@
+import hashlib
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nightglass.collections import read_collection
+from nightglass.maintenance import forget
+from nightglass.maintenance.deletion_records import DeletionRequest
+from nightglass.maintenance.forget import DeletionsFailedError
+from nightglass.maintenance.journal import Journal
 from nightglass.maintenance.upkeep import tidy_collection
 from nightglass.night.report.source import read_scored_night
 from nightglass.retraining.gathering import find_nights
@@ -12,7 +18,7 @@ from nightglass.settings import Settings
 from nightglass.storage import Folder, open_folder
 from nightglass.store import Store
 from nightglass.store.upkeep import CollectionInWorkError
-from tests.integration.maintenance.conftest import FIRST, SECOND, run_night
+from tests.integration.maintenance.conftest import DEFECT, FIRST, SECOND, run_night
 from tests.integration.maintenance.killing import KilledError, Patience
 from tests.integration.maintenance.traces import find_bytes
 from tests.integration.results import query
@@ -132,12 +138,12 @@ def test_a_night_in_work_and_a_collection_in_other_hands_are_left_alone(
     home: Path, settings: Settings, store: Store
 ) -> None:
     set_retention(home, pictures_days=30, embeddings_days=20)
-    with sqlite3.connect(home / "nightglass.db") as database:
+    with closing(sqlite3.connect(home / "nightglass.db")) as database, database:
         database.execute("INSERT INTO nights_in_work VALUES ('line', ?, '2999-01-01T00:00:00.000000Z')", (FIRST,))
     kept = tidy_collection(read_collection(home / "line.yaml"), settings, is_idle=lambda: False)
     assert kept.removed == []
     assert "a run works on it" in next(each.kept_because or "" for each in kept.kept if each.night == FIRST)
-    with sqlite3.connect(home / "nightglass.db") as database:
+    with closing(sqlite3.connect(home / "nightglass.db")) as database, database:
         database.execute("DELETE FROM nights_in_work")
         database.execute("INSERT INTO maintenance_leases VALUES ('line', 'somebody', '2999-01-01T00:00:00.000000Z')")
     with pytest.raises(CollectionInWorkError, match="got somebody until 2999-01-01"):
@@ -151,11 +157,72 @@ def test_what_given_up_runs_left_goes_after_some_days(home: Path, settings: Sett
     import os
     import time
 
-    fresh, old = home / NIGHTS / SECOND / ".shards/ab", home / NIGHTS / FIRST / ".shards/cd"
-    for folder in (fresh, old):
+    fresh, night = home / NIGHTS / SECOND / ".shards/ab", home / NIGHTS / FIRST
+    old = [night / ".shards/cd", night / "shadow/.shards/ef", night / "rescored/2/.shards/01"]
+    for folder in (fresh, *old):
         folder.mkdir(parents=True)
         (folder / "00000.parquet").write_bytes(b"half")
     past = time.time() - 4 * 86_400
-    os.utime(old / "00000.parquet", (past, past))
+    for folder in old:
+        os.utime(folder / "00000.parquet", (past, past))
     done = tidy(home, settings)
-    assert (done.unfinished_files, fresh.exists(), old.exists()) == (1, True, False)
+    assert done.unfinished_files == 3
+    assert (fresh.exists(), [folder.exists() for folder in old]) == (True, [False] * 3)
+
+
+def test_a_deletion_that_cannot_be_done_stops_nothing_else(
+    home: Path, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    set_retention(home, pictures_days=None, embeddings_days=20)
+    inside = home / "images" / SECOND / "line"
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(inside.glob("good-*"))[:2]]
+    asked = [
+        DeletionRequest(
+            collection="line", digest=digest, is_original_deleted=is_original_deleted, by="ana", reason="she asked",
+            asked_at="2026-03-09T10:00:00.000000Z",
+        )
+        for digest in digests for is_original_deleted in (True, False)
+    ]  # fmt: skip
+    # Maintenance takes them in the order of their keys.
+    bad, good = next(
+        (bad, good)
+        for bad in asked for good in asked
+        if bad.is_original_deleted and not good.is_original_deleted
+        and bad.digest != good.digest and bad.key < good.key
+    )  # fmt: skip
+    journal = Journal(open_folder(home / NIGHTS))
+    for request in (bad, good):
+        journal.open(request)
+    journal_of_nobody = home / NIGHTS / f".deletions/{'0' * 64}.json"
+    journal_of_nobody.write_text("{")
+    inside.rename(tmp_path / "elsewhere")
+    inside.symlink_to(tmp_path / "elsewhere")
+    told = "line: expected to end 3 deletions, got 2 that fail, and are kept; the first is 000000000000: .*another file"
+    try:
+        with pytest.raises(DeletionsFailedError, match=told):
+            tidy(home, settings)
+        assert "embeddings.faiss" not in names(home, FIRST)
+        assert [row["request"] for row in store.upkeep.deletions.list_rows("line") if row["finished_at"]] == [good.key]
+    finally:
+        inside.unlink()
+        (tmp_path / "elsewhere").rename(inside)
+    journal_of_nobody.unlink()
+    tidy(home, settings)
+    assert store.upkeep.deletions.finished("line") == {bad.key, good.key}
+
+
+def test_a_night_that_a_deletion_is_begun_in_loses_nothing_else_meanwhile(
+    home: Path, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_retention(home, pictures_days=30, embeddings_days=20, keep_judged=False)
+    request = DeletionRequest(
+        collection="line", digest=hashlib.sha256((home / "images" / FIRST / DEFECT).read_bytes()).hexdigest(),
+        is_original_deleted=False, by="ana", reason="she asked", asked_at="2026-03-09T10:00:00.000000Z",
+    )  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(forget, "apply_plan", Patience().guard(forget.apply_plan))
+        with pytest.raises(KilledError):
+            forget.forget_image(read_collection(home / "line.yaml"), settings, request)
+    planned = tidy(home, settings, dry_run=True)
+    assert {each.kept_because for each in planned.kept if each.night == FIRST} == {"a deletion is begun in it"}
+    assert (FIRST, "embeddings") in {(each.night, each.kind) for each in tidy(home, settings).removed}
