@@ -34,7 +34,8 @@ def main() -> None:
         for pool in sorted(find_pools(settings)):
             airflow.make_pool(pool, POOL_SLOTS)
         print(f"\n  Airflow   {airflow.url}\n  Login     {USER} / {airflow.password}\n  Logs      {airflow.home}\n")
-        print("Ctrl-C stops it. DAGs are paused until you switch them on.", flush=True)
+        print("Ctrl-C stops it. DAGs are paused until you switch them on.")
+        print("One machine needs no triggerer: Airflow's home page shows it in red.", flush=True)
         while True:
             airflow.check_alive()
             time.sleep(1)

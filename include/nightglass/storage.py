@@ -142,7 +142,9 @@ class Folder:
             try:
                 # Not pq.read_table: its reading ahead in threads can abort a process that ends soon after.
                 table = pq.ParquetFile(file).read(columns=columns)
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:  # the store's; Parquet's own have no number
+                    raise
                 raise InputError(f"{self.url}/{name}: expected a Parquet file, got {one_line(error)}") from error
             missing = sorted(set(columns or ()) - set(table.column_names))
             if missing:

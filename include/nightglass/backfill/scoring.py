@@ -12,8 +12,8 @@ from nightglass.backfill.comparing import compare_night, count_gone, read_publis
 from nightglass.backfill.deleted import check_nothing_deleted
 from nightglass.backfill.kept import RESCORED_NAME, SKIPPED_NAME, is_kept, rescored_folder, score_key_of
 from nightglass.backfill.records import BackfillPlan, NightToRescore
-from nightglass.engine.results import LOCK_NAME, SUMMARY_NAME, remove_shards
-from nightglass.engine.score import ScoreJob, finish_scores, only_writer, score_shards
+from nightglass.engine.results import LOCK_NAME, SUMMARY_NAME, only_writer, remove_shards
+from nightglass.engine.score import ScoreJob, finish_scores, score_shards
 from nightglass.engine.shards import plan_shards
 from nightglass.engine.stage_times import count_workers
 from nightglass.errors import ConfigurationError, InputError

@@ -2,10 +2,13 @@
 
 import json
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.engine.shards import SHARDS_NAME
@@ -13,7 +16,7 @@ from nightglass.engine.top_anomalies import MAPS_FOLDER
 from nightglass.errors import InputError, StorageError
 from nightglass.images.manifest import Manifest
 from nightglass.images.manifest_file import MANIFEST_NAME, read_manifest
-from nightglass.storage import Folder
+from nightglass.storage import Folder, explaining
 
 SUMMARY_NAME, TOP_NAME = "summary.json", "top_anomalies.json"
 VALIDATION_NAME, ASSESSMENT_NAME, REPORT_NAME = "validation.json", "assessment.json", "report.html"
@@ -26,6 +29,27 @@ _STAGING = ".results"
 _SCORED = (SCORES_NAME, QUARANTINE_NAME, INDEX_NAME, TOP_NAME, MAPS_FOLDER)
 _REPLACED = frozenset({ASSESSMENT_NAME, REPORT_NAME, SHADOW_NAME})
 _JUDGED = (ASSESSMENT_NAME, VALIDATION_NAME, REPORT_NAME)
+
+
+@contextmanager
+def only_writer(out: Folder) -> Iterator[None]:
+    """Refuse a second run into the same local folder; remote stores have no such lock."""
+    if not out.is_local:
+        yield
+        return
+    path = Path(out.path(LOCK_NAME))
+    with explaining(out.url):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(f"--out: expected to be the only run that writes {out.url}, another one does") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def read_summary(out: Folder) -> bytes | None:

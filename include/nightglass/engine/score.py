@@ -3,14 +3,11 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from nightglass.collections import Collection
 from nightglass.detector.backends import Backend, LoadingBackend
@@ -18,13 +15,13 @@ from nightglass.detector.detector import Detector
 from nightglass.engine.merge import Merged, merge_shards
 from nightglass.engine.pipeline import Pipeline
 from nightglass.engine.results import (
-    LOCK_NAME,
     SUMMARY_NAME,
     TOP_NAME,
     check_own,
     discard_results,
     forget_judgement,
     forget_other_results,
+    only_writer,
     read_standing,
     remove_shards,
     settle_results,
@@ -36,7 +33,7 @@ from nightglass.engine.top_anomalies import AnomalyExplainer
 from nightglass.errors import InputError
 from nightglass.images.manifest import Manifest, build_manifest
 from nightglass.images.manifest_file import write_manifest
-from nightglass.storage import Folder, explaining
+from nightglass.storage import Folder
 
 log = logging.getLogger(__name__)
 
@@ -213,27 +210,6 @@ def _write_results(job: ScoreJob, manifest: Manifest, shards: list[Shard], sourc
     listed = {"top_anomalies": [image.model_dump(mode="json") for image in top]}
     staged.write_bytes(TOP_NAME, json.dumps(listed, indent=1).encode())
     return merged
-
-
-@contextmanager
-def only_writer(out: Folder) -> Iterator[None]:
-    """Refuse a second run into the same local folder; remote stores have no such lock."""
-    if not out.is_local:
-        yield
-        return
-    path = Path(out.path(LOCK_NAME))
-    with explaining(out.url):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(f"--out: expected to be the only run that writes {out.url}, another one does") from error
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
 
 
 def check_output(images: Folder, out: Folder) -> None:

@@ -35,7 +35,7 @@ def write_backup(settings: Settings, target: Folder, *, keep_days: int | None = 
         StorageError: A database or a store does not answer.
         ModelError: MLflow does not have what the promotion log says is production.
         ConfigurationError: Nothing says where an MLflow server's database and files are.
-        InputError: The backup is written, but the manifest of another one is damaged, so that nothing can be removed.
+        InputError: The backup is written, but the manifest of another one is damaged: contents of old ones stay.
     """
     now, sources, backups = datetime.now(UTC), BackedUp.open(settings), BackupFolder(target)
     there = backups.contents()

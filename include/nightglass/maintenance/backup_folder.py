@@ -5,6 +5,7 @@ The manifest ``<name>/manifest.json`` is written last, a backup without one does
 """
 
 import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from nightglass.storage import Folder, explaining
 MANIFEST_NAME = "manifest.json"
 _FILES = "files"
 _NAME_FORMAT = "%Y%m%dT%H%M%SZ"
+_log = logging.getLogger(__name__)
 _PIECE_BYTES = 1 << 20
 #: A content that no manifest names may be one of a backup that is just being written.
 _UNNAMED_KEPT = timedelta(days=2)
@@ -100,7 +102,7 @@ class BackupFolder:
         """Remove backups that are older than so many days, but for the newest, and what only they had.
 
         Raises:
-            InputError: The manifest of one that stays is damaged: nothing is removed that it may have.
+            InputError: The manifest of one that stays is damaged: no content is removed, which it may have.
         """
         known = self.names()
         limit = now - timedelta(days=keep_days)
@@ -108,6 +110,7 @@ class BackupFolder:
         for name in old:
             self.folder.remove(f"{name}/{MANIFEST_NAME}")
             self.folder.remove(name)
+            _log.info("the backup %s/%s was removed, it is older than %s days", self.folder.url, name, keep_days)
         # Looked at anew: another one may have ended meanwhile, of contents that only the old ones had.
         named = {sha for name in self.names() for sha in self.read(name).contents}
         for file in list_files(self.folder, _FILES):

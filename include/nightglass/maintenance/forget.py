@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nightglass.collections import Collection
-from nightglass.errors import NightglassError
+from nightglass.errors import InputError, NightglassError, StorageError
+from nightglass.maintenance.damage import explaining_damage
 from nightglass.maintenance.deletion_records import Deletion, DeletionRequest
 from nightglass.maintenance.hold import Hold, holding
 from nightglass.maintenance.journal import Journal, Progress
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class DeletionsFailedError(NightglassError):
-    """Requests to delete an image need a person; they are kept, and the others were carried out."""
+    """Some requests to delete an image need a person; they are kept, and were carried out as far as they can be."""
 
 
 def forget_image(
@@ -67,6 +68,7 @@ def forget_image(
 
     Raises:
         CollectionInWorkError: Somebody else rewrites the collection's nights.
+        InputError: The image cannot be taken out of some nights, which are named; it is out of the others.
         StorageError: A store, the database or MLflow does not answer; the request is kept, and goes on later.
     """
     folder, retrainings = (
@@ -97,14 +99,15 @@ def finish_requests(
     """Go on with every request of a collection that is not done, by what the results say; see `forget_image`.
 
     Raises:
-        DeletionsFailedError: Some cannot be carried out as things are; the others were.
-        StorageError: A store, the database or MLflow does not answer, which stops all of them.
+        DeletionsFailedError: Some cannot be carried out as things are; those that neither fail nor wait were.
+        StorageError: The same, but another try may succeed: a store, the database or MLflow did not answer.
     """
     journal = Journal(open_folder(f"{settings.nights_url}/{collection.name}", storage_options))
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         store.migrate()
         finished = store.upkeep.deletions.finished(collection.name)
-    deletions, failures = [], []
+    deletions: list[Deletion] = []
+    failures: list[NightglassError] = []
     for key in journal.list_keys():
         if key in finished:  # they are not even read
             continue
@@ -114,13 +117,16 @@ def finish_requests(
                 forget_image(collection, settings, request, storage_options=storage_options, is_idle=is_idle)
             )
         except NightglassError as error:
-            if error.can_heal:
-                raise
-            failures.append(f"{key[:_KEY_DIGITS]}: {error}")
-            _log.error("%s: the deletion %s", collection.name, failures[-1])
+            failures.append(error)
+            _log.error("%s: the deletion %s fails: %s", collection.name, key[:_KEY_DIGITS], error)
+        else:
+            for why in deletions[-1].waiting:
+                _log.info("%s: the deletion %s waits: %s", collection.name, key[:_KEY_DIGITS], why)
     if failures:
-        told = f"expected to end {len(failures) + len(deletions)} deletions, got {len(failures)} that fail"
-        raise DeletionsFailedError(f"{collection.name}: {told}, and are kept; the first is {failures[0]}")
+        waiting = sum(deletion.finished_at is None for deletion in deletions)
+        got = f"{len(failures)} that fail and {waiting} that wait"
+        text = f"{collection.name}: expected to end all deletions, got {got}; they are kept. {failures[0]}"
+        raise StorageError(text) if any(error.can_heal for error in failures) else DeletionsFailedError(text)
     return deletions
 
 
@@ -136,6 +142,7 @@ class _Work:
     hold: Hold
     originals: int = 0
     waiting: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @property
     def request(self) -> DeletionRequest:
@@ -164,11 +171,27 @@ class _Work:
         names = {each.fingerprint[:12]: frozenset(each.names) for each in fitted}
         for night in self.nights.names():
             self.hold.keep()
-            self._forget_in_night(night, names)
-        if has_content and not self.waiting:  # nights that wait need the names that the detectors have for the image
+            self._try_night(night, names)
+        # Nights that wait or fail need the names that the detectors have for the image.
+        if has_content and not (self.waiting or self.failures):
             self._forget_in_models(fitted)
         else:
             self._note({}, [])
+        if self.failures:
+            got = f"{len(self.failures)} where that fails"
+            raise InputError(
+                f"expected to take the image out of every night, got {got}: {'; '.join(self.failures[:3])}"
+            )
+
+    def _try_night(self, night: str, names: Names) -> None:
+        """Take the image out of one night; what only a person can mend is told at the end, and stops no other night."""
+        try:
+            with explaining_damage(self.nights.folder.child(night).url):
+                self._forget_in_night(night, names)
+        except NightglassError as error:
+            if error.can_heal:
+                raise
+            self.failures.append(str(error))
 
     def _forget_in_models(self, fitted: list[FittedOn]) -> None:
         """Go through retrainings, detectors and verdicts."""
@@ -203,7 +226,7 @@ class _Work:
         if plan is None:
             return
         url = row.images_url if row else nights.collection.night_url(night)
-        # Before the plan stands: one that cannot be removed keeps no other deletion out of the night.
+        # Before the plan stands, which keeps other deletions out of the night: this may be refused.
         self._remove_originals([Original(url, bytes.fromhex(name)) for name in plan.originals])
         if not begun:
             note_plan(out, plan)

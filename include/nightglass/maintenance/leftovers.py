@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nightglass.engine.results import RESCORED_FOLDER, SHADOW_FOLDER
+from nightglass.engine.results import RESCORED_FOLDER, SHADOW_FOLDER, only_writer
+from nightglass.errors import InputError
 from nightglass.maintenance.hold import Hold
 from nightglass.maintenance.listing import list_files
 from nightglass.maintenance.standing import Nights
@@ -31,6 +32,8 @@ _UNFINISHED = (".shards", ".results", ".writing-")
 def remove_unfinished(nights: Nights, hold: Hold, now: datetime, *, dry_run: bool) -> int:
     """Remove what runs that were given up left in the nights' folders; return how many files.
 
+    A local folder that somebody is writing into is left alone, such as one that a backfill by hand goes on in.
+
     Args:
         nights: The collection's; nobody writes them.
         hold: That nobody begins to.
@@ -42,16 +45,22 @@ def remove_unfinished(nights: Nights, hold: Hold, now: datetime, *, dry_run: boo
     for night in nights.names():
         hold.keep()
         for out in _scored_folders(nights.folder.child(night)):
-            for name in out.names():
-                if not name.startswith(_UNFINISHED):
-                    continue
-                files = list_files(out, name)
-                if files and max(file.changed_at for file in files) > limit:
-                    continue
-                removed += len(files)
-                if not dry_run:
-                    out.remove(name)
+            removed += _remove_leftovers(out, limit, dry_run=dry_run)
     return removed
+
+
+def _remove_leftovers(out: Folder, limit: datetime, *, dry_run: bool) -> int:
+    unfinished = {name: list_files(out, name) for name in out.names() if name.startswith(_UNFINISHED)}
+    old = {name: files for name, files in unfinished.items() if all(file.changed_at <= limit for file in files)}
+    if old and not dry_run:
+        try:
+            with only_writer(out):
+                for name in old:
+                    out.remove(name)
+        except InputError as error:
+            _log.info("its unfinished files stay: %s", error)
+            return 0
+    return sum(map(len, old.values()))
 
 
 def _scored_folders(night: Folder) -> Iterator[Folder]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 
+from nightglass.maintenance.journal import Journal
 from nightglass.maintenance.redacted_night import is_begun
 from nightglass.maintenance.retention import NightNeeds
 from nightglass.maintenance.standing import Nights
@@ -40,12 +41,14 @@ def gather_needs(
     judged = Counter(
         verdict.night for verdict in VerdictsInEffect(store.verdicts(name)).all() if verdict.scope == "image"
     )
+    is_searched = not store.upkeep.deletions.finished(name).issuperset(Journal(nights.folder).list_keys())
     return [
         NightNeeds(
             night=night,
             removed=frozenset(removed.get(night, ())),
             needed_by=[*needed[night], *_in_work(nights, night, rows.get(night))],
             judged=judged[night],
+            is_searched=is_searched,
         )
         for night in old
     ]

@@ -11,12 +11,16 @@ Kind = Literal["pictures", "embeddings", "scores"]
 
 
 class NightNeeds(Record):
-    """What is known of a night: ``needed_by`` says who needs all of it, ``judged`` counts its images with verdicts."""
+    """What is known of a night: ``needed_by`` says who needs all of it, ``judged`` counts its images with verdicts.
+
+    ``is_searched``: an image is to be deleted that may be one of its own.
+    """
 
     night: str
     removed: frozenset[str]
     needed_by: list[str]
     judged: int
+    is_searched: bool
 
 
 class Due(Record):
@@ -51,6 +55,8 @@ def list_old(night: str, removed: Collection[str], options: Retention, today: da
 def _why_kept(night: NightNeeds, kind: Kind, options: Retention) -> str | None:
     if night.needed_by:
         return "; ".join(night.needed_by)
+    if kind == "scores" and night.is_searched:
+        return "a deletion is not done, and finds its images by them"
     if kind == "pictures" and options.keep_judged and night.judged:
         return "one of its images has a verdict" if night.judged == 1 else f"{night.judged} of its images have verdicts"
     return None

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from nightglass.collections import Collection
+from nightglass.errors import NightglassError
 from nightglass.maintenance.backed_up import BackedUp
 from nightglass.maintenance.deletion_records import Deletion
-from nightglass.maintenance.forget import DeletionsFailedError, finish_requests
+from nightglass.maintenance.forget import finish_requests
 from nightglass.maintenance.hold import holding
 from nightglass.maintenance.leftovers import abort_uploads, remove_temporary, remove_unfinished
 from nightglass.maintenance.standing import IsIdle, Nights
@@ -62,14 +63,14 @@ def tidy_collection(
     Raises:
         CollectionInWorkError: Somebody else rewrites the collection's nights.
         DeletionsFailedError: Some deletions need a person; everything else was done.
-        StorageError: A store, the database or MLflow does not answer.
+        StorageError: A store, the database or MLflow does not answer; what does not need it was done.
     """
     remove_old = partial(_remove_old, collection, settings, storage_options, is_idle, dry_run=dry_run)
     if dry_run:
         return remove_old([])
     try:
         deletions = finish_requests(collection, settings, storage_options=storage_options, is_idle=is_idle)
-    except DeletionsFailedError:
+    except NightglassError:
         remove_old([])
         raise
     return remove_old(deletions)

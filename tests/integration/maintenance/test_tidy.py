@@ -1,16 +1,17 @@
 import hashlib
 import json
+import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nightglass.collections import read_collection
+from nightglass.engine.results import only_writer
 from nightglass.maintenance import forget
 from nightglass.maintenance.deletion_records import DeletionRequest
-from nightglass.maintenance.forget import DeletionsFailedError
-from nightglass.maintenance.journal import Journal
 from nightglass.maintenance.upkeep import tidy_collection
 from nightglass.night.report.source import read_scored_night
 from nightglass.retraining.gathering import find_nights
@@ -154,9 +155,6 @@ def test_a_night_in_work_and_a_collection_in_other_hands_are_left_alone(
 
 def test_what_given_up_runs_left_goes_after_some_days(home: Path, settings: Settings, store: Store) -> None:
     set_retention(home, pictures_days=None, embeddings_days=None, unfinished_days=3)
-    import os
-    import time
-
     fresh, night = home / NIGHTS / SECOND / ".shards/ab", home / NIGHTS / FIRST
     old = [night / ".shards/cd", night / "shadow/.shards/ef", night / "rescored/2/.shards/01"]
     for folder in (fresh, *old):
@@ -170,45 +168,18 @@ def test_what_given_up_runs_left_goes_after_some_days(home: Path, settings: Sett
     assert (fresh.exists(), [folder.exists() for folder in old]) == (True, [False] * 3)
 
 
-def test_a_deletion_that_cannot_be_done_stops_nothing_else(
-    home: Path, settings: Settings, store: Store, tmp_path: Path
-) -> None:
-    set_retention(home, pictures_days=None, embeddings_days=20)
-    inside = home / "images" / SECOND / "line"
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(inside.glob("good-*"))[:2]]
-    asked = [
-        DeletionRequest(
-            collection="line", digest=digest, is_original_deleted=is_original_deleted, by="ana", reason="she asked",
-            asked_at="2026-03-09T10:00:00.000000Z",
-        )
-        for digest in digests for is_original_deleted in (True, False)
-    ]  # fmt: skip
-    # Maintenance takes them in the order of their keys.
-    bad, good = next(
-        (bad, good)
-        for bad in asked for good in asked
-        if bad.is_original_deleted and not good.is_original_deleted
-        and bad.digest != good.digest and bad.key < good.key
-    )  # fmt: skip
-    journal = Journal(open_folder(home / NIGHTS))
-    for request in (bad, good):
-        journal.open(request)
-    journal_of_nobody = home / NIGHTS / f".deletions/{'0' * 64}.json"
-    journal_of_nobody.write_text("{")
-    inside.rename(tmp_path / "elsewhere")
-    inside.symlink_to(tmp_path / "elsewhere")
-    told = "line: expected to end 3 deletions, got 2 that fail, and are kept; the first is 000000000000: .*another file"
-    try:
-        with pytest.raises(DeletionsFailedError, match=told):
-            tidy(home, settings)
-        assert "embeddings.faiss" not in names(home, FIRST)
-        assert [row["request"] for row in store.upkeep.deletions.list_rows("line") if row["finished_at"]] == [good.key]
-    finally:
-        inside.unlink()
-        (tmp_path / "elsewhere").rename(inside)
-    journal_of_nobody.unlink()
-    tidy(home, settings)
-    assert store.upkeep.deletions.finished("line") == {bad.key, good.key}
+def test_unfinished_files_that_somebody_goes_on_with_stay(home: Path, settings: Settings, store: Store) -> None:
+    set_retention(home, pictures_days=None, embeddings_days=None, unfinished_days=3)
+    rescored = home / NIGHTS / FIRST / "rescored/2"
+    shard = rescored / ".shards/ab/00000.parquet"
+    shard.parent.mkdir(parents=True)
+    shard.write_bytes(b"one of many")
+    os.utime(shard, (0, 0))
+    with only_writer(open_folder(rescored)):  # as a backfill by hand has it
+        assert tidy(home, settings).unfinished_files == 0
+    assert shard.exists()
+    assert tidy(home, settings).unfinished_files == 1
+    assert list(rescored.iterdir()) == []
 
 
 def test_a_night_that_a_deletion_is_begun_in_loses_nothing_else_meanwhile(

@@ -9,8 +9,17 @@ from nightglass.maintenance.retention import NightNeeds, find_due
 TODAY = date(2026, 3, 1)
 
 
-def night(day: str, *, removed: set[str] = frozenset(), needed_by: tuple[str, ...] = (), judged: int = 0) -> NightNeeds:
-    return NightNeeds(night=day, removed=frozenset(removed), needed_by=list(needed_by), judged=judged)
+def night(
+    day: str,
+    *,
+    removed: set[str] = frozenset(),
+    needed_by: tuple[str, ...] = (),
+    judged: int = 0,
+    is_searched: bool = False,
+) -> NightNeeds:
+    return NightNeeds(
+        night=day, removed=frozenset(removed), needed_by=list(needed_by), judged=judged, is_searched=is_searched
+    )
 
 
 def due(options: Retention, *nights: NightNeeds) -> list[tuple[str, str, str | None]]:
@@ -28,6 +37,15 @@ def test_what_is_older_than_the_days_goes_and_not_a_day_before() -> None:
 def test_null_keeps_it_for_ever() -> None:
     options = Retention(pictures_days=None, embeddings_days=None, scores_days=None)
     assert due(options, night("1999-01-01")) == []
+
+
+def test_what_a_deletion_finds_its_images_by_stays_until_it_is_done() -> None:
+    options = Retention(pictures_days=30, embeddings_days=20, scores_days=25)
+    assert due(options, night("2025-01-01", is_searched=True)) == [
+        ("2025-01-01", "pictures", None),
+        ("2025-01-01", "embeddings", None),
+        ("2025-01-01", "scores", "a deletion is not done, and finds its images by them"),
+    ]
 
 
 def test_what_was_removed_is_not_due_again() -> None:
