@@ -36,9 +36,11 @@ from nightglass.maintenance.standing import IsIdle, Nights, nobody_knows
 from nightglass.settings import Settings
 from nightglass.storage import Folder, open_folder
 from nightglass.store import NightRow, Store
+from nightglass.store.deletions import Deletions
 
 Options = Mapping[str, Any] | None
 _KEY_DIGITS = 12
+_TOLD = 3  # failures of one request
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +70,8 @@ def forget_image(
 
     Raises:
         CollectionInWorkError: Somebody else rewrites the collection's nights.
-        InputError: The image cannot be taken out of some nights, which are named; it is out of the others.
+        InputError: The image cannot be taken out of some nights or detectors, which are named; it is out of the others.
+            Or it was deleted before, its own files not, and nothing says any more where these lie.
         StorageError: A store, the database or MLflow does not answer; the request is kept, and goes on later.
     """
     folder, retrainings = (
@@ -77,10 +80,12 @@ def forget_image(
     )
     with Store.connect(settings.database_url, settings.sql_dir) as store:
         store.migrate()
+        journal = Journal(folder)
+        if not journal.has(request.key):
+            request = _join(store.upkeep.deletions, request)
         known = store.upkeep.deletions.find(request)
         if known is not None and known.finished_at is not None:
             return known
-        journal = Journal(folder)
         progress = journal.open(request)  # before the row: maintenance goes on with what is noted here
         store.upkeep.deletions.begin(progress.request)
         with holding(store, collection.name, f"the deletion {request.key[:_KEY_DIGITS]}") as hold:
@@ -91,6 +96,18 @@ def forget_image(
             return work.outcome
         store.upkeep.compact()  # a row that is deleted can be read in the database's files until then
         return store.upkeep.deletions.finish(work.outcome, datetime.now(UTC))
+
+
+def _join(deletions: Deletions, request: DeletionRequest) -> DeletionRequest:
+    """Return what a new request comes to, beside one for the same image that says otherwise of its own files."""
+    changed = {"is_original_deleted": not request.is_original_deleted}
+    other = DeletionRequest.model_validate(request.model_dump() | changed)
+    if deletions.find(other) is None:
+        return request
+    if request.is_original_deleted:
+        got = "one that was asked for without: what says where its files lie is gone, remove these by hand"
+        raise InputError(f"{request.collection}: expected --original with the first deletion of an image, got {got}")
+    return other
 
 
 def finish_requests(
@@ -166,9 +183,10 @@ class _Work:
         settings, has_content = self.nights.settings, self.request.night is None
         model_name = self.nights.collection.model_name
         fitted, unread = find_fitted_on(settings, model_name, self.request.digest) if has_content else ([], [])
-        for told in unread:
-            _log.warning("%s: a version could not be looked into: %s", self.request.collection, told)
+        self.failures += unread
         names = {each.fingerprint[:12]: frozenset(each.names) for each in fitted}
+        if self.request.is_original_deleted:
+            self._tell_unknown()
         for night in self.nights.names():
             self.hold.keep()
             self._try_night(night, names)
@@ -178,10 +196,14 @@ class _Work:
         else:
             self._note({}, [])
         if self.failures:
-            got = f"{len(self.failures)} where that fails"
-            raise InputError(
-                f"expected to take the image out of every night, got {got}: {'; '.join(self.failures[:3])}"
-            )
+            got = f"{len(self.failures)} where that fails: {'; '.join(self.failures[:_TOLD])}"
+            raise InputError(f"expected to take the image out of every night and detector, got {got}")
+
+    def _tell_unknown(self) -> None:
+        removals = self.nights.store.upkeep.removals(self.request.collection)
+        if unknown := sorted(night for night, kinds in removals.items() if "scores" in kinds):
+            told = "retention removed what says where their images lie: an own file of this one may be left there"
+            _log.warning("%s: %s (%s)", self.request.collection, told, ", ".join(unknown))
 
     def _try_night(self, night: str, names: Names) -> None:
         """Take the image out of one night; what only a person can mend is told at the end, and stops no other night."""
@@ -219,7 +241,7 @@ class _Work:
                 self.waiting.append(f"{night}: another deletion was killed there, and goes on first")
                 return
         elif why := nights.why_in_work(night, row):
-            if shows_image(out, night, request):
+            if names or shows_image(out, night, request):  # one that detectors know is shown as a neighbour too
                 self.waiting.append(f"{night}: {why}")
             return
         plan = begun or plan_night(out, night, request, names)

@@ -50,9 +50,13 @@ class Journal:
     def __init__(self, nights: Folder) -> None:
         self._nights = nights
 
+    def has(self, key: str) -> bool:
+        """Tell whether a request was noted."""
+        return self._nights.exists(_name(key))
+
     def open(self, request: DeletionRequest) -> Progress:
         """Return what was done of a request until now, and note it where it is new."""
-        if self._nights.exists(_name(request.key)):
+        if self.has(request.key):
             return self.read(request.key)
         progress = Progress(request=request)
         self.write(progress)

@@ -4,9 +4,11 @@ What it learned stays in it: embeddings, which show no picture. Which versions l
 people can retrain and roll forward.
 """
 
+import errno
 import hashlib
 import io
 import json
+import logging
 import shutil
 from collections.abc import Callable
 
@@ -17,7 +19,8 @@ from PIL import Image
 
 from nightglass.detector.files import BANK_IMAGES, DESCRIPTION, TRAINING, Description
 from nightglass.engine.training_record import DELETED
-from nightglass.errors import ModelError
+from nightglass.errors import InputError, ModelError
+from nightglass.maintenance.damage import explaining_damage
 from nightglass.maintenance.deletion_records import HIDDEN
 from nightglass.maintenance.originals import Original
 from nightglass.maintenance.redacted_training import mark_rows, originals_of
@@ -26,6 +29,7 @@ from nightglass.registered_models import SEAL
 from nightglass.settings import Settings
 from nightglass.version_files import VersionFiles, list_version_refs, open_version
 
+_log = logging.getLogger(__name__)
 _TAG = "deleted_training_images"
 _SIDE, _GREY = 32, 200
 
@@ -39,14 +43,14 @@ class FittedOn(Record):
 
 
 def find_fitted_on(settings: Settings, model_name: str, digest: str) -> tuple[list[FittedOn], list[str]]:
-    """Return the versions that were fitted on an image, and why others could not be looked at.
+    """Return the versions that were fitted on an image, and why others that are there could not be looked into.
 
     A version whose files are gone shows nothing any more, and is none.
     """
     found, unread = [], []
     for ref in list_version_refs(settings, model_name):
         try:
-            with open_version(settings, ref) as files:
+            with explaining_damage(ref.uri), open_version(settings, ref) as files:
                 training = _read_table(files, TRAINING)
                 if pc.any(pc.equal(training["sha256"], digest)).as_py():
                     bank = _read_table(files, BANK_IMAGES)
@@ -55,8 +59,14 @@ def find_fitted_on(settings: Settings, model_name: str, digest: str) -> tuple[li
                     found.append(
                         FittedOn(ref=ref, fingerprint=description.fingerprint, names=sorted({*names} - {HIDDEN}))
                     )
-        except (ModelError, ValueError) as error:  # a wrong record and a wrong table are ValueErrors too
-            unread.append(f"{ref.uri}: {' '.join(str(error).split())[:200]}")
+        except InputError as error:
+            unread.append(str(error))
+        except ModelError as error:
+            # MLflow says that there is no file without a number, the system with one.
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno not in {None, errno.ENOENT}:
+                unread.append(str(error))
+            else:
+                _log.warning("a version without files is not looked into: %s", error)
     return found, unread
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightglass.errors import InputError
+from nightglass.maintenance.damage import explaining_damage
 from nightglass.maintenance.gone import Gone
 from nightglass.storage import Folder
 
@@ -31,7 +32,8 @@ def redact_table(source: Folder, target: Folder, name: str, gone: Gone) -> Redac
     found = _look(source, name, gone)
     if not found.is_changed:
         return found
-    with source.as_local(name) as path, target.writing(name) as local:
+    where = f"{source.url}/{name}"
+    with source.as_local(name) as path, target.writing(name) as local, explaining_damage(where):
         file = pq.ParquetFile(path)
         with pq.ParquetWriter(local, file.schema_arrow, compression="zstd") as writer:
             for group in range(file.num_row_groups):

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 from nightglass.engine.merge import INDEX_NAME, QUARANTINE_NAME, SCORES_NAME
 from nightglass.engine.results import ASSESSMENT_NAME, REPORT_NAME
+from nightglass.errors import NightglassError
 from nightglass.images.manifest_file import MANIFEST_NAME
+from nightglass.maintenance.damage import explaining_damage
 from nightglass.maintenance.hold import Hold
 from nightglass.maintenance.listing import FoundFile, list_files
 from nightglass.maintenance.needs import gather_needs
@@ -26,12 +28,13 @@ _FILES = {"embeddings": {INDEX_NAME}, "scores": {SCORES_NAME, QUARANTINE_NAME, M
 
 
 class Thinned(Record):
-    """What retention did: ``removed`` and ``kept`` name night, kind and reason."""
+    """What retention did: ``removed`` and ``kept`` name night, kind and reason, ``failures`` what it could not do."""
 
     removed: list[Due]
     kept: list[Due]
     removed_files: int
     freed_bytes: int
+    failures: list[str]
 
 
 def thin_nights(nights: Nights, retrainings: Folder, hold: Hold, *, dry_run: bool) -> Thinned:
@@ -42,6 +45,9 @@ def thin_nights(nights: Nights, retrainings: Folder, hold: Hold, *, dry_run: boo
         retrainings: The folder of its retrainings.
         hold: That nobody else rewrites the nights.
         dry_run: Only say what would go.
+
+    Raises:
+        StorageError: A store does not answer.
     """
     collection, options = nights.collection, nights.collection.retention
     today, removed = datetime.now(ZoneInfo(collection.timezone)).date(), _find_removed(nights)
@@ -51,6 +57,7 @@ def thin_nights(nights: Nights, retrainings: Folder, hold: Hold, *, dry_run: boo
     for each in kept:
         _log.info("%s %s: the %s stay: %s", collection.name, each.night, each.kind, each.kept_because)
     gone: list[Due] = []
+    failures: list[str] = []
     files = freed = 0
     for each in due:
         if each.kept_because:
@@ -62,8 +69,21 @@ def thin_nights(nights: Nights, retrainings: Folder, hold: Hold, *, dry_run: boo
         gone.append(each)
         files, freed = files + len(found), freed + sum(file.size_bytes for file in found)
         if not dry_run:
-            _remove(nights, each, found)
-    return Thinned(removed=gone, kept=kept, removed_files=files, freed_bytes=freed)
+            failures += _try_remove(nights, each, found)
+    return Thinned(removed=gone, kept=kept, removed_files=files, freed_bytes=freed, failures=failures)
+
+
+def _try_remove(nights: Nights, due: Due, files: list[FoundFile]) -> list[str]:
+    """Remove it; return why that could not be ended, as of a damaged night, which stops no other one."""
+    try:
+        with explaining_damage(nights.folder.child(due.night).url):
+            _remove(nights, due, files)
+    except NightglassError as error:
+        if error.can_heal:
+            raise
+        _log.error("%s %s: the %s were not removed: %s", nights.collection.name, due.night, due.kind, error)
+        return [f"{due.kind}: {error}"]
+    return []
 
 
 def _find_removed(nights: Nights) -> dict[str, set[str]]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from nightglass.collections import Collection
-from nightglass.errors import NightglassError
+from nightglass.errors import InputError, NightglassError
 from nightglass.maintenance.backed_up import BackedUp
 from nightglass.maintenance.deletion_records import Deletion
 from nightglass.maintenance.forget import finish_requests
@@ -63,6 +63,7 @@ def tidy_collection(
     Raises:
         CollectionInWorkError: Somebody else rewrites the collection's nights.
         DeletionsFailedError: Some deletions need a person; everything else was done.
+        InputError: Retention cannot remove something of a damaged night; everything else was done.
         StorageError: A store, the database or MLflow does not answer; what does not need it was done.
     """
     remove_old = partial(_remove_old, collection, settings, storage_options, is_idle, dry_run=dry_run)
@@ -73,7 +74,11 @@ def tidy_collection(
     except NightglassError:
         remove_old([])
         raise
-    return remove_old(deletions)
+    tidied = remove_old(deletions)
+    if tidied.failures:
+        got = f"{len(tidied.failures)} where that fails, the first is the {tidied.failures[0]}"
+        raise InputError(f"{collection.name}: expected to remove what is too old, got {got}")
+    return tidied
 
 
 def _remove_old(
