@@ -7,9 +7,10 @@ in which nothing is forgotten: what names a thing goes after the thing.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from nightglass.collections import Collection
@@ -189,15 +190,15 @@ class _Work:
             self._tell_unknown()
         for night in self.nights.names():
             self.hold.keep()
-            self._try_night(night, names)
+            self._trying(self.nights.folder.child(night).url, partial(self._forget_in_night, night, names))
         # Nights that wait or fail need the names that the detectors have for the image.
         if has_content and not (self.waiting or self.failures):
-            self._forget_in_models(fitted)
+            self._trying(self.retrainings.url, partial(self._forget_in_models, fitted))
         else:
             self._note({}, [])
         if self.failures:
             got = f"{len(self.failures)} where that fails: {'; '.join(self.failures[:_TOLD])}"
-            raise InputError(f"expected to take the image out of every night and detector, got {got}")
+            raise InputError(f"expected to take the image out of every night, retraining and detector, got {got}")
 
     def _tell_unknown(self) -> None:
         removals = self.nights.store.upkeep.removals(self.request.collection)
@@ -205,11 +206,11 @@ class _Work:
             told = "retention removed what says where their images lie: an own file of this one may be left there"
             _log.warning("%s: %s (%s)", self.request.collection, told, ", ".join(unknown))
 
-    def _try_night(self, night: str, names: Names) -> None:
-        """Take the image out of one night; what only a person can mend is told at the end, and stops no other night."""
+    def _trying(self, where: str, forget: Callable[[], None]) -> None:
+        """Take the image out of one place; what only a person can mend is told at the end, and stops no other one."""
         try:
-            with explaining_damage(self.nights.folder.child(night).url):
-                self._forget_in_night(night, names)
+            with explaining_damage(where):
+                forget()
         except NightglassError as error:
             if error.can_heal:
                 raise

@@ -81,7 +81,7 @@ def find_plan(out: Folder) -> NightPlan | None:
     Raises:
         InputError: It is damaged.
     """
-    if not out.exists(_PLAN):
+    if not is_begun(out):
         return None
     try:
         return NightPlan.model_validate_json(out.read_bytes(_PLAN))

@@ -1,6 +1,5 @@
 """A backfill over nights that are listed anew, forbidden, or lose an image meanwhile."""
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from nightglass.backfill.records import BackfillPlan
 from nightglass.backfill.scoring import score_lane
 from nightglass.collections import read_collection
 from nightglass.engine.score import finish_scores
-from nightglass.maintenance.deletion_records import DeletionRequest
 from nightglass.maintenance.forget import forget_image
 from nightglass.settings import read_settings
 from tests.integration.backfill.steps import NIGHTS, backfill, lanes_of, view
+from tests.integration.deletion_requests import request_deletion_of
 from tests.integration.retraining_shadow import files_of
 from tests.integration.retraining_steps import Home
 
@@ -51,14 +50,7 @@ def test_a_folder_that_is_not_allowed_any_more_costs_no_other_night(
 def forget_one(home: Home) -> str:
     """Delete a good image of the first night, and return its name."""
     image = sorted((home.path.parent / "images" / NIGHTS[0] / "early").iterdir())[20]
-    request = DeletionRequest(
-        collection="panels",
-        digest=hashlib.sha256(image.read_bytes()).hexdigest(),
-        is_original_deleted=False,
-        by="ana",
-        reason="she asked for it",
-        asked_at="2026-03-09T10:00:00.000000Z",
-    )
+    request = request_deletion_of(image, collection="panels")
     done = forget_image(read_collection(Path(home.file)), read_settings(), request, is_idle=lambda: True)
     assert done.nights == [NIGHTS[0]]
     return image.name

@@ -1,7 +1,6 @@
 """Deletions that cannot be carried out as things are: all else goes on, and nothing is taken for done that is not."""
 
 import errno
-import hashlib
 import json
 import shutil
 import sqlite3
@@ -23,6 +22,7 @@ from nightglass.maintenance.journal import Journal
 from nightglass.settings import Settings
 from nightglass.storage import open_folder
 from nightglass.store import Store
+from tests.integration.deletion_requests import request_deletion_of
 from tests.integration.maintenance.conftest import COPY, DEFECT, FIRST, GOOD, SECOND
 from tests.integration.maintenance.test_tidy import NIGHTS, names, set_retention, tidy
 from tests.integration.maintenance.traces import find_text
@@ -32,14 +32,7 @@ pytestmark = pytest.mark.integration
 
 def ask(home: Path, image: Path, *, is_original_deleted: bool = False) -> DeletionRequest:
     """Note a request that maintenance goes on with."""
-    request = DeletionRequest(
-        collection="line",
-        digest=hashlib.sha256(image.read_bytes()).hexdigest(),
-        is_original_deleted=is_original_deleted,
-        by="ana",
-        reason="she asked",
-        asked_at="2026-03-09T10:00:00.000000Z",
-    )
+    request = request_deletion_of(image, is_original_deleted=is_original_deleted)
     Journal(open_folder(home / NIGHTS)).open(request)
     return request
 
@@ -146,7 +139,9 @@ def test_a_damaged_file_stops_no_other_night(
     before = file.read_bytes() if file.exists() else None
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(damage(before or b""))
-    with pytest.raises(DeletionsFailedError, match=rf"every night and detector, got 1 where that fails: .*/{FIRST}"):
+    with pytest.raises(
+        DeletionsFailedError, match=rf"every night, retraining and detector, got 1 where that fails: .*/{FIRST}"
+    ):
         tidy(home, settings)
     assert not {f"line/{of_second.name}", GOOD, DEFECT} & listed(home, SECOND)
     is_begun = (home / NIGHTS / FIRST / ".redacting/plan.json").exists()  # such a night is left alone
@@ -263,3 +258,21 @@ def test_a_damaged_night_stops_the_retention_of_no_other(home: Path, settings: S
     file.write_bytes(before)
     assert [(each.night, each.kind) for each in tidy(home, settings).removed] == [(FIRST, "pictures")]
     assert "The pictures of this night were removed" in (home / NIGHTS / FIRST / "report.html").read_text()
+
+
+def test_a_damaged_snapshot_of_a_retraining_is_told_and_nothing_taken_for_done(
+    home: Path, settings: Settings, store: Store
+) -> None:
+    set_retention(home, pictures_days=None, embeddings_days=20)
+    request = ask(home, home / "images" / SECOND / GOOD)
+    snapshot = home / "retraining/line/2026-03-03T00-00/training.parquet"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.write_bytes(b"PAR1 and no more of it")
+    with pytest.raises(
+        DeletionsFailedError, match=r"got 1 where that fails: .*/retraining/line/.* expected a Parquet file"
+    ):
+        tidy(home, settings)
+    assert "embeddings.faiss" not in names(home, FIRST)
+    snapshot.unlink()
+    assert tidy(home, settings).deletions == 1
+    assert store.upkeep.deletions.finished("line") == {request.key}

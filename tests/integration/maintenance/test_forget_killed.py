@@ -1,6 +1,5 @@
 """A deletion that dies before every single write, again and again, ends as one that was left alone."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import pytest
 
 from nightglass.collections import Collection
 from nightglass.maintenance import forget
-from nightglass.maintenance.deletion_records import DeletionRequest
 from nightglass.maintenance.forget import finish_requests, forget_image
 from nightglass.settings import Settings
 from nightglass.storage import Folder
 from nightglass.version_files import VersionFiles
+from tests.integration.deletion_requests import request_deletion_of
 from tests.integration.maintenance.conftest import GOOD, SECOND
 from tests.integration.maintenance.killing import KilledError, Patience
 from tests.integration.maintenance.traces import find_text
@@ -35,14 +34,7 @@ def test_it_goes_on_wherever_it_died(
     home: Path, collection: Collection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An image that a night, the detector and, as a neighbour, other images' records show.
-    request = DeletionRequest(
-        collection="line",
-        digest=hashlib.sha256((home / "images" / SECOND / GOOD).read_bytes()).hexdigest(),
-        is_original_deleted=True,
-        by="ana",
-        reason="he asked for it",
-        asked_at="2026-03-09T10:00:00.000000Z",
-    )
+    request = request_deletion_of(home / "images" / SECOND / GOOD, is_original_deleted=True)
     patience, deaths = Patience(), 0
     with monkeypatch.context() as patch:
         for kind, name in ((Folder, "writing"), (Folder, "take"), (Folder, "remove"), (VersionFiles, "write")):
@@ -69,20 +61,11 @@ def test_it_goes_on_wherever_it_died(
 def test_a_second_deletion_waits_for_one_that_died_in_the_same_night(
     home: Path, collection: Collection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ask(path: Path) -> DeletionRequest:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return DeletionRequest(
-            collection="line",
-            digest=digest,
-            is_original_deleted=False,
-            by="ana",
-            reason="he asked",
-            asked_at="2026-03-09",
-        )
-
     night = home / "images" / SECOND
     # Maintenance takes them in the order of their keys: the first one finds what the second one left behind.
-    first, second = sorted(map(ask, sorted((night / "line").glob("good-*"))[:2]), key=lambda request: request.key)
+    first, second = sorted(
+        map(request_deletion_of, sorted((night / "line").glob("good-*"))[:2]), key=lambda request: request.key
+    )
     with monkeypatch.context() as patch:
         patch.setattr(forget, "apply_plan", Patience().guard(forget.apply_plan))
         with pytest.raises(KilledError):

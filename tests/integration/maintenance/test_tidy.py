@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import sqlite3
@@ -11,7 +10,6 @@ import pytest
 from nightglass.collections import read_collection
 from nightglass.engine.results import only_writer
 from nightglass.maintenance import forget
-from nightglass.maintenance.deletion_records import DeletionRequest
 from nightglass.maintenance.upkeep import tidy_collection
 from nightglass.night.report.source import read_scored_night
 from nightglass.retraining.gathering import find_nights
@@ -19,6 +17,7 @@ from nightglass.settings import Settings
 from nightglass.storage import Folder, open_folder
 from nightglass.store import Store
 from nightglass.store.upkeep import CollectionInWorkError
+from tests.integration.deletion_requests import request_deletion_of
 from tests.integration.maintenance.conftest import DEFECT, FIRST, SECOND, run_night
 from tests.integration.maintenance.killing import KilledError, Patience
 from tests.integration.maintenance.traces import find_bytes
@@ -186,10 +185,7 @@ def test_a_night_that_a_deletion_is_begun_in_loses_nothing_else_meanwhile(
     home: Path, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_retention(home, pictures_days=30, embeddings_days=20, keep_judged=False)
-    request = DeletionRequest(
-        collection="line", digest=hashlib.sha256((home / "images" / FIRST / DEFECT).read_bytes()).hexdigest(),
-        is_original_deleted=False, by="ana", reason="she asked", asked_at="2026-03-09T10:00:00.000000Z",
-    )  # fmt: skip
+    request = request_deletion_of(home / "images" / FIRST / DEFECT)
     with monkeypatch.context() as patch:
         patch.setattr(forget, "apply_plan", Patience().guard(forget.apply_plan))
         with pytest.raises(KilledError):
